@@ -1,0 +1,151 @@
+/**
+ * The GPTalk wire protocol as facts: paths, headers and the schemas of every body, for client and server alike.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * The origin of the public service, which stopped working in March 2024.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultUrl = "https://gptalk.net"
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultModel = "gpt-3.5-turbo"
+
+/**
+ * How many replies the service gives for one login.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultUsageLimit = 5
+
+/**
+ * The paths of the three requests, below the service's URL.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const paths = {
+  login: "/api/chatgpt/user/login",
+  text: "/api/chatgpt/chatapi/text",
+  stream: "/api/chatgpt/chatapi/stream"
+} as const
+
+/**
+ * The payload of the frame that ends a reply.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const done = "[DONE]"
+
+/**
+ * The headers that go with all three requests unless a caller replaces them. Time is in Unix seconds.
+ *
+ * @since 0.1.0
+ * @category headers
+ */
+export const defaultHeaders = (options: { readonly origin: string; readonly now: number }): Record<string, string> => ({
+  "accept": "*/*",
+  "accept-language": "en-US,en;q=0.9",
+  "content-type": "application/json",
+  "origin": options.origin,
+  "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/117.0.0.0 Safari/537.36",
+  "sec-ch-ua": "\"Google Chrome\";v=\"117\", \"Not;A=Brand\";v=\"8\", \"Chromium\";v=\"117\"",
+  "sec-ch-ua-mobile": "?0",
+  "sec-ch-ua-platform": "\"Linux\"",
+  "sec-fetch-dest": "empty",
+  "sec-fetch-mode": "cors",
+  "sec-fetch-site": "same-origin",
+  "x-auth-appid": "2229",
+  "x-auth-openid": "",
+  "x-auth-platform": "",
+  "x-auth-timestamp": String(options.now)
+})
+
+/**
+ * The body of `login`. The fingerprint is 32 lower-case hex digits.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const LoginRequest = Schema.Struct({
+  fingerprint: Schema.String.pipe(
+    Schema.pattern(/^[0-9a-f]{32}$/, { description: "32 lower-case hex digits" })
+  ),
+  platform: Schema.Literal("fingerprint")
+}).annotations({ identifier: "LoginRequest" })
+
+/**
+ * The answer to `login`. `expires_at` is in Unix seconds.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const LoginAnswer = Schema.Struct({
+  data: Schema.Struct({ token: Schema.NonEmptyString, expires_at: Schema.Finite })
+}).annotations({ identifier: "LoginAnswer" })
+
+/**
+ * The body of `text`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TextRequest = Schema.Struct({
+  content: Schema.String,
+  accept: Schema.Literal("stream"),
+  from: Schema.Finite,
+  model: Schema.NonEmptyString,
+  is_mobile: Schema.Finite,
+  user_agent: Schema.String,
+  is_open_ctx: Schema.Finite,
+  prompt: Schema.String,
+  roid: Schema.Finite,
+  temperature: Schema.Finite,
+  ctx_msg_count: Schema.NonNegativeInt,
+  created_at: Schema.Finite
+}).annotations({ identifier: "TextRequest" })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface TextRequest extends Schema.Schema.Type<typeof TextRequest> {}
+
+/**
+ * The answer to `text`: a stream token, good for one `stream`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TextAnswer = Schema.Struct({
+  data: Schema.Struct({ token: Schema.NonEmptyString })
+}).annotations({ identifier: "TextAnswer" })
+
+/**
+ * One frame of `stream`: the whole reply so far. Other fields may stand beside it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Frame = Schema.Struct({ content: Schema.String }).annotations({ identifier: "Frame" })
+
+/**
+ * The error that stands in place of an answer or a frame.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ErrorBody = Schema.Struct({
+  code: Schema.Number,
+  msg: Schema.String
+}).annotations({ identifier: "ErrorBody" })

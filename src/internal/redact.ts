@@ -1,0 +1,42 @@
+/**
+ * Foreign words (a service's error text, a socket's error message) made safe to show: short, on one line, and
+ * without any piece of a secret that went out with the request.
+ */
+
+const maxLength = 200
+const mark = "[redacted]"
+
+/**
+ * From this length on, a piece of a secret is taken for the secret; shorter ones occur by chance.
+ */
+const shortestPiece = 8
+
+const matchLength = (text: string, from: number, secret: string): number => {
+  let longest = 0
+  for (let at = secret.indexOf(text.charAt(from)); at !== -1; at = secret.indexOf(text.charAt(from), at + 1)) {
+    let length = 1
+    while (at + length < secret.length && from + length < text.length && secret[at + length] === text[from + length]) {
+      length++
+    }
+    if (length > longest) longest = length
+  }
+  return longest
+}
+
+/** @internal */
+export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
+  // Far more than is shown, far less than would make the search for pieces slow.
+  const source = text.slice(0, 5 * maxLength)
+  let clean = ""
+  for (let index = 0; index < source.length && clean.length <= maxLength;) {
+    const length = secrets.reduce((longest, secret) => {
+      const match = matchLength(source, index, secret)
+      return match > longest && match >= Math.min(shortestPiece, secret.length) ? match : longest
+    }, 0)
+    clean += length === 0 ? source.charAt(index) : mark
+    index += Math.max(length, 1)
+  }
+
+  const line = clean.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ").trim()
+  return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).replace(/\p{Surrogate}/gu, "\ufffd")
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^effect-gptalk$/, replacement: new URL("./src/index.ts", import.meta.url).pathname },
+      { find: /^effect-gptalk\/(.*)$/, replacement: new URL("./src", import.meta.url).pathname + "/$1.ts" }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    reporters: process.env["CI"] ? ["default"] : ["default"],
+    testTimeout: 30_000
+  }
+})
