@@ -11,16 +11,18 @@ const mark = "[redacted]"
  */
 const shortestPiece = 8
 
+/** The length of the longest piece of the secret that stands in the text at this place; 0 where it is by chance. */
 const matchLength = (text: string, from: number, secret: string): number => {
+  const piece = text.slice(from, from + Math.min(shortestPiece, secret.length))
   let longest = 0
-  for (let at = secret.indexOf(text.charAt(from)); at !== -1; at = secret.indexOf(text.charAt(from), at + 1)) {
-    let length = 1
-    while (at + length < secret.length && from + length < text.length && secret[at + length] === text[from + length]) {
+  for (let at = secret.indexOf(piece); at !== -1; at = secret.indexOf(piece, at + 1)) {
+    let length = piece.length
+    while (from + length < text.length && at + length < secret.length && secret[at + length] === text[from + length]) {
       length++
     }
-    if (length > longest) longest = length
+    longest = Math.max(longest, length)
   }
-  return longest
+  return longest >= Math.min(shortestPiece, secret.length) ? longest : 0
 }
 
 /** @internal */
@@ -29,10 +31,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const source = text.slice(0, 5 * maxLength)
   let clean = ""
   for (let index = 0; index < source.length && clean.length <= maxLength;) {
-    const length = secrets.reduce((longest, secret) => {
-      const match = matchLength(source, index, secret)
-      return match > longest && match >= Math.min(shortestPiece, secret.length) ? match : longest
-    }, 0)
+    const length = Math.max(0, ...secrets.map((secret) => matchLength(source, index, secret)))
     clean += length === 0 ? source.charAt(index) : mark
     index += Math.max(length, 1)
   }

@@ -1,0 +1,215 @@
+/**
+ * The session: when to log in, and who may use what a login gives.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import type * as Scope from "effect/Scope"
+import type { GPTalkError } from "./GPTalkError.js"
+import { randomHex } from "./internal/random.js"
+import { isRefusal } from "./internal/refusal.js"
+import * as Sessions from "./internal/sessions.js"
+import * as Settings from "./internal/settings.js"
+import * as Transport from "./internal/transport.js"
+import * as Protocol from "./Protocol.js"
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Auth extends Context.Tag("effect-gptalk/Auth")<Auth, Service>() {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * Runs `use` with the token of a session that has a use left, after a login where there is none.
+   *
+   * The use is reserved before `use` runs, kept when it succeeds, and given back when it fails or is interrupted. When
+   * `use` fails because the service refused the session (`AuthenticationError`), the session is dropped for
+   * everybody and `use` is run once more with one whose login began later.
+   */
+  readonly withToken: <A, E, R>(
+    use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | GPTalkError, R>
+
+  /**
+   * The newest session: when it expires, and how many of its uses are reserved or kept. None before the first login.
+   */
+  readonly status: Effect.Effect<Option.Option<Status>>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  readonly expiresAt: DateTime.Utc
+  readonly used: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The service's http(s) URL. Default `https://gptalk.net`, which is gone. */
+  readonly url?: string | URL | undefined
+  /** Headers laid over the defaults of `Protocol.defaultHeaders`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** How many uses a login gives. Default 5. */
+  readonly usageLimit?: number | undefined
+  readonly timeouts?: {
+    /** From the request to the whole JSON answer. Default 30 seconds. */
+    readonly response?: Duration.DurationInput | undefined
+  } | undefined
+  /** The largest JSON answer, in bytes. Default 1 MiB. */
+  readonly maxBodySize?: number | undefined
+  /** Whether trace headers are sent to the service. Default false. */
+  readonly propagateTrace?: boolean | undefined
+}
+
+/**
+ * Where fingerprints come from: 32 lower-case hex digits for each login. Cryptographically random by default; provide
+ * another one to `layer` for logins that can be told in advance.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Fingerprint extends Context.Reference<Fingerprint>()("effect-gptalk/Auth/Fingerprint", {
+  defaultValue: (): Effect.Effect<string> => Effect.sync(() => randomHex(16))
+}) {}
+
+/**
+ * The service, whose logins run in the scope that it is made in.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options?: Options): Effect.Effect<Service, never, HttpClient.HttpClient | Scope.Scope> =>
+  Either.match(Settings.make(options), {
+    onLeft: (error) =>
+      Effect.succeed(Auth.of({ withToken: () => Effect.fail(error), status: Effect.succeed(Option.none()) })),
+    onRight: makeWith
+  })
+
+/**
+ * A service may name any number; a date has bounds.
+ */
+const toMillis = (seconds: number): number => Math.max(-8.64e15, Math.min(8.64e15, seconds * 1000))
+
+const makeWith = Effect.fnUntraced(function*(
+  settings: Settings.Settings
+): Effect.fn.Return<Service, never, HttpClient.HttpClient | Scope.Scope> {
+  const transport = Transport.make(yield* HttpClient.HttpClient, settings)
+  const makeFingerprint = yield* Fingerprint
+  const scope = yield* Effect.scope
+  const ref = yield* Ref.make(Sessions.empty)
+  const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
+
+  const login = Effect.flatMap(makeFingerprint, (fingerprint) =>
+    transport.json({
+      step: "login",
+      body: { fingerprint, platform: "fingerprint" },
+      answer: Protocol.LoginAnswer,
+      secrets: [fingerprint]
+    })).pipe(Effect.withSpan("GPTalk.login", { captureStackTrace: false }))
+
+  // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
+  // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
+  const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
+    Effect.interruptible(login).pipe(
+      Effect.tap(({ data }) => modify((_) => Sessions.issued(_, session.id, toMillis(data.expires_at)))),
+      Effect.map(({ data }) => Redacted.make(data.token)),
+      Effect.exit,
+      Effect.flatMap((exit) =>
+        Effect.zipRight(
+          Exit.isFailure(exit) ? modify((_) => Sessions.drop(_, session.id)) : Effect.void,
+          Deferred.done(session.login, exit)
+        )
+      ),
+      Effect.forkIn(scope)
+    )
+
+  const reserve = (from: number): Effect.Effect<Sessions.Session> =>
+    Clock.currentTimeMillis.pipe(
+      Effect.flatMap((now) =>
+        Ref.modify(ref, (sessions) =>
+          Sessions.reserve(sessions, {
+            now,
+            limit: settings.usageLimit,
+            from,
+            login: Deferred.unsafeMake(FiberId.none)
+          }))
+      ),
+      Effect.flatMap(({ isNew, session }) => isNew ? Effect.as(startLogin(session), session) : Effect.succeed(session))
+    )
+
+  /**
+   * Runs `use` once. `onRefused` is told, before the failure goes on, which login is the first that began after `use`.
+   */
+  const attempt = <A, E, R>(
+    use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>,
+    from: number,
+    onRefused: (nextId: number) => void
+  ): Effect.Effect<A, E | GPTalkError, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(reserve(from), (session) => {
+        let nextId: number | undefined
+        return Deferred.await(session.login).pipe(
+          Effect.tap(() => Effect.map(Ref.get(ref), (sessions) => nextId = sessions.nextId)),
+          Effect.flatMap(use),
+          restore,
+          Effect.tapErrorCause((cause) => {
+            if (nextId !== undefined && Option.exists(Cause.failureOption(cause), isRefusal)) {
+              onRefused(nextId)
+              return modify((_) => Sessions.drop(_, session.id))
+            }
+            return modify((_) => Sessions.giveBack(_, session.id))
+          }),
+          Effect.zipLeft(modify((_) => Sessions.keep(_, session.id)))
+        )
+      })
+    )
+
+  return Auth.of({
+    withToken: (use) =>
+      Effect.suspend(() => {
+        let refusedBefore: number | undefined
+        const onRefused = (nextId: number) => refusedBefore = nextId
+        return Effect.catchAll(
+          attempt(use, 0, onRefused),
+          (error) => refusedBefore === undefined ? Effect.fail(error) : attempt(use, refusedBefore, onRefused)
+        )
+      }),
+    status: Effect.map(Ref.get(ref), (sessions) => {
+      const session = Sessions.newest(sessions)
+      return session?.expiresAt === undefined
+        ? Option.none()
+        : Option.some({ expiresAt: DateTime.unsafeMake(session.expiresAt), used: session.used })
+    })
+  })
+})
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<Auth, never, HttpClient.HttpClient> =>
+  Layer.scoped(Auth, make(options))

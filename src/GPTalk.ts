@@ -1,0 +1,255 @@
+/**
+ * GPTalk as a service: a reply as a `Stream` of deltas, or whole.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Auth from "./Auth.js"
+import type { GPTalkError } from "./GPTalkError.js"
+import { InvalidRequestError } from "./GPTalkError.js"
+import * as Exchange from "./internal/exchange.js"
+import { describe } from "./internal/issue.js"
+import * as Settings from "./internal/settings.js"
+import * as Transport from "./internal/transport.js"
+import * as Message from "./Message.js"
+import * as Protocol from "./Protocol.js"
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class GPTalk extends Context.Tag("effect-gptalk/GPTalk")<GPTalk, Service>() {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * The deltas of the reply, as they arrive: never empty, always well-formed Unicode. Nothing is sent until the stream
+   * is run, and each run is an exchange of its own.
+   */
+  readonly streamText: (request: Request) => Stream.Stream<string, GPTalkError>
+  /** The whole reply. */
+  readonly generateText: (request: Request) => Effect.Effect<string, GPTalkError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RequestOptions {
+  /** Default: the layer's `model`. */
+  readonly model?: string | undefined
+  /** Default 0. */
+  readonly temperature?: number | undefined
+  /** What the wire calls `prompt`. Default empty. */
+  readonly systemPrompt?: string | undefined
+  /** How many messages the service may keep as context; the wire's `ctx_msg_count`. Default 3. */
+  readonly contextMessages?: number | undefined
+}
+
+/**
+ * What to ask: the messages of a conversation, or one prompt, which goes over the wire as it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Request =
+  & RequestOptions
+  & (
+    | { readonly messages: ReadonlyArray<Message.Message>; readonly prompt?: undefined }
+    | { readonly prompt: string; readonly messages?: undefined }
+  )
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Auth.Options {
+  /** Used where a request names none. Default `gpt-3.5-turbo`. */
+  readonly model?: string | undefined
+  /** How often an exchange is begun again before its first delta. Default 2. */
+  readonly retries?: number | undefined
+  readonly timeouts?: {
+    /** From a request to its whole JSON answer, or to the headers of the stream. Default 30 seconds. */
+    readonly response?: Duration.DurationInput | undefined
+    /** From the headers of the stream to its first delta. Default 60 seconds. */
+    readonly firstDelta?: Duration.DurationInput | undefined
+    /** After the first delta, from the last good frame to the next. Default 60 seconds. */
+    readonly idle?: Duration.DurationInput | undefined
+  } | undefined
+  /** The largest frame, in bytes. Default 16 MiB. */
+  readonly maxFrameSize?: number | undefined
+}
+
+/**
+ * What is known of the public service.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const provider = {
+  url: Protocol.defaultUrl,
+  working: false,
+  supportsGpt35Turbo: true,
+  defaultModel: Protocol.defaultModel
+} as const
+
+const defaultConfig: Config.Config.Wrap<Options> = {
+  url: Config.withDefault(Config.string("GPTALK_URL"), undefined),
+  model: Config.withDefault(Config.string("GPTALK_MODEL"), undefined)
+}
+
+const RequestSchema = Schema.Struct({
+  messages: Schema.optional(Schema.NonEmptyArray(Message.Message)),
+  prompt: Schema.optional(Schema.String),
+  model: Schema.optional(Schema.NonEmptyString),
+  temperature: Schema.optional(Schema.Finite),
+  systemPrompt: Schema.optional(Schema.String),
+  contextMessages: Schema.optional(Schema.NonNegativeInt)
+}).pipe(
+  Schema.filter((request) => (request.messages === undefined) !== (request.prompt === undefined), {
+    identifier: "either messages or a prompt"
+  })
+)
+
+const decodeRequest = Schema.decodeUnknownEither(RequestSchema)
+
+const toQuestion = (
+  request: Request,
+  settings: Settings.Settings
+): Either.Either<Exchange.Question, InvalidRequestError> =>
+  Either.mapBoth(decodeRequest(request), {
+    onLeft: (error) => new InvalidRequestError({ issue: describe(error) }),
+    onRight: ({ contextMessages, messages, model, prompt, systemPrompt, temperature }) => ({
+      content: messages === undefined ? prompt ?? "" : Message.toPrompt(messages),
+      model: model ?? settings.model,
+      prompt: systemPrompt ?? "",
+      temperature: temperature ?? 0,
+      ctx_msg_count: contextMessages ?? 3
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options?: Options): Effect.Effect<Service, never, HttpClient.HttpClient | Auth.Auth> =>
+  Either.match(Settings.make(options), {
+    onLeft: (error) =>
+      Effect.succeed(GPTalk.of({ streamText: () => Stream.fail(error), generateText: () => Effect.fail(error) })),
+    onRight: makeWith
+  })
+
+const makeWith = Effect.fnUntraced(function*(
+  settings: Settings.Settings
+): Effect.fn.Return<Service, never, HttpClient.HttpClient | Auth.Auth> {
+  const dependencies = {
+    auth: yield* Auth.Auth,
+    transport: Transport.make(yield* HttpClient.HttpClient, settings),
+    settings
+  }
+  const begin = (name: string, request: Request) =>
+    Effect.sync(() => Exchange.make(dependencies, name, toQuestion(request, settings)))
+
+  const drain = (exchange: Exchange.Exchange): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError> =>
+    Channel.flatMap(
+      Channel.fromEffect(exchange.pull),
+      (deltas) =>
+        deltas === undefined
+          ? Channel.void
+          : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => drain(exchange))
+    )
+
+  const collect = (exchange: Exchange.Exchange, text: string): Effect.Effect<string, GPTalkError> =>
+    Effect.flatMap(
+      exchange.pull,
+      (deltas) => deltas === undefined ? Effect.succeed(text) : collect(exchange, text + deltas.join(""))
+    )
+
+  return GPTalk.of({
+    streamText: (request) =>
+      Stream.fromChannel(
+        Channel.acquireUseRelease(begin("GPTalk.streamText", request), drain, (exchange, exit) => exchange.close(exit))
+      ),
+    generateText: (request) =>
+      Effect.acquireUseRelease(
+        begin("GPTalk.generateText", request),
+        (exchange) => collect(exchange, ""),
+        (exchange, exit) => exchange.close(exit)
+      )
+  })
+})
+
+/**
+ * The deltas of the reply, as they arrive: never empty, always well-formed Unicode; joined, they are the reply.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * import * as Console from "effect/Console"
+ * import * as Stream from "effect/Stream"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const program = GPTalk.streamText({ prompt: "Hi" }).pipe(Stream.runForEach(Console.log))
+ */
+export const streamText = (request: Request): Stream.Stream<string, GPTalkError, GPTalk> =>
+  Stream.unwrap(Effect.map(GPTalk, (service) => service.streamText(request)))
+
+/**
+ * The whole reply.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const generateText = (request: Request): Effect.Effect<string, GPTalkError, GPTalk> =>
+  Effect.flatMap(GPTalk, (service) => service.generateText(request))
+
+/**
+ * GPTalk on an `Auth` that is given, for instance one that several layers share.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWithoutAuth = (
+  options?: Options
+): Layer.Layer<GPTalk, never, HttpClient.HttpClient | Auth.Auth> => Layer.effect(GPTalk, make(options))
+
+/**
+ * GPTalk with an `Auth` of its own. An option that is not valid fails each call with `InvalidRequestError`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.HttpClient> =>
+  Layer.provide(layerWithoutAuth(options), Auth.layer(options))
+
+/**
+ * The same with options from `Config`; with none, `GPTALK_URL` and `GPTALK_MODEL` where they are set. An option that
+ * is not valid is a `ConfigError`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options> = defaultConfig
+): Layer.Layer<GPTalk, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Config.unwrap(options).pipe(
+    Effect.tap((options) =>
+      Either.mapLeft(Settings.make(options), (error) => ConfigError.InvalidData([], error.issue))
+    ),
+    Effect.map(layer),
+    Layer.unwrapEffect
+  )

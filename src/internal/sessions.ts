@@ -1,0 +1,97 @@
+/**
+ * The sessions of one `Auth`, as a value: who may use which, and when a login is due. Pure functions, so that the
+ * rules can be read and tested without effects.
+ */
+import type * as Deferred from "effect/Deferred"
+import type * as Redacted from "effect/Redacted"
+import type { GPTalkError } from "../GPTalkError.js"
+
+/** @internal */
+export type Login = Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
+
+/** @internal */
+export interface Session {
+  /** The order in which the logins began. */
+  readonly id: number
+  readonly login: Login
+  /** Unix milliseconds; unknown while the login is under way. */
+  readonly expiresAt: number | undefined
+  /** Uses reserved, and of these the ones kept. */
+  readonly used: number
+  readonly kept: number
+}
+
+/** @internal */
+export interface Sessions {
+  readonly nextId: number
+  /** In the order of their ids. */
+  readonly all: ReadonlyArray<Session>
+}
+
+/** @internal */
+export const empty: Sessions = { nextId: 0, all: [] }
+
+/** @internal */
+export interface Reservation {
+  readonly session: Session
+  /** Whether its login is still to be made, by whoever got this. */
+  readonly isNew: boolean
+}
+
+const isExpired = (session: Session, now: number): boolean => session.expiresAt !== undefined && session.expiresAt < now
+
+/** @internal */
+export const newest = (sessions: Sessions): Session | undefined =>
+  sessions.all.findLast((session) => session.expiresAt !== undefined)
+
+/**
+ * Reserves one use: of the oldest session that has one left, or of a new one. `from` is the least id that will do.
+ *
+ * A session that can serve nobody any more is forgotten here, but for the newest, of which `status` speaks. A session
+ * whose uses are all reserved stays, since one of them may be given back.
+ *
+ * @internal
+ */
+export const reserve = (
+  sessions: Sessions,
+  options: { readonly now: number; readonly limit: number; readonly from: number; readonly login: Login }
+): readonly [Reservation, Sessions] => {
+  const last = newest(sessions)
+  const live = sessions.all.filter((session) =>
+    session === last || (session.kept < options.limit && !isExpired(session, options.now))
+  )
+  const free = live.find((session) =>
+    session.id >= options.from && session.used < options.limit && !isExpired(session, options.now)
+  )
+  const session = free ?? { id: sessions.nextId, login: options.login, expiresAt: undefined, used: 0, kept: 0 }
+  const reserved = { ...session, used: session.used + 1 }
+  return [
+    { session: reserved, isNew: free === undefined },
+    free === undefined
+      ? { nextId: sessions.nextId + 1, all: [...live, reserved] }
+      : { ...sessions, all: live.map((other) => other === free ? reserved : other) }
+  ]
+}
+
+const update = (sessions: Sessions, id: number, f: (session: Session) => Session): Sessions => ({
+  ...sessions,
+  all: sessions.all.map((session) => session.id === id ? f(session) : session)
+})
+
+/** @internal */
+export const issued = (sessions: Sessions, id: number, expiresAt: number): Sessions =>
+  update(sessions, id, (session) => ({ ...session, expiresAt }))
+
+/** @internal */
+export const keep = (sessions: Sessions, id: number): Sessions =>
+  update(sessions, id, (session) => ({ ...session, kept: session.kept + 1 }))
+
+/** @internal */
+export const giveBack = (sessions: Sessions, id: number): Sessions =>
+  update(sessions, id, (session) => ({ ...session, used: session.used - 1 }))
+
+/** @internal */
+export const drop = (sessions: Sessions, id: number): Sessions => ({
+  ...sessions,
+  all: sessions.all.filter((session) => session.id !== id)
+})
