@@ -1,0 +1,93 @@
+/**
+ * What the server remembers: sessions and stream tokens, both bounded in number, both with an end.
+ */
+import * as Duration from "effect/Duration"
+import type * as Responder from "../Responder.js"
+import { randomHex } from "./random.js"
+
+/** @internal */
+export interface Options {
+  readonly usageLimit: number
+  readonly sessionLifetime: Duration.Duration
+  readonly streamTokenLifetime: Duration.Duration
+  readonly maxSessions: number
+  readonly maxStreamTokens: number
+}
+
+interface Session {
+  readonly expiresAt: number
+  uses: number
+}
+
+interface Ticket {
+  readonly expiresAt: number
+  readonly request: Responder.Request
+}
+
+const tokenBytes = 32
+
+const removeExpired = (map: Map<string, { readonly expiresAt: number }>, now: number): void => {
+  for (const [token, { expiresAt }] of map) if (expiresAt < now) map.delete(token)
+}
+
+const removeOldest = (map: Map<string, unknown>): boolean => {
+  const oldest = map.keys().next()
+  return oldest.done !== true && map.delete(oldest.value)
+}
+
+/** @internal */
+export class SessionStore {
+  private readonly unused = new Map<string, Session>()
+  private readonly inUse = new Map<string, Session>()
+  private readonly spent = new Map<string, Session>()
+  private readonly tickets = new Map<string, Ticket>()
+
+  constructor(private readonly options: Options) {}
+
+  /** A new session, in the place of one that is spent or was never used if need be; `undefined` when there is none. */
+  login(now: number): { readonly token: string; readonly expiresAt: number } | undefined {
+    if (!this.makeRoom(now)) return undefined
+    const token = randomHex(tokenBytes)
+    const expiresAt = now + Duration.toMillis(this.options.sessionLifetime)
+    this.unused.set(token, { expiresAt, uses: 0 })
+    return { token, expiresAt }
+  }
+
+  private makeRoom(now: number): boolean {
+    const stores = [this.spent, this.unused, this.inUse]
+    const isFull = () => stores.reduce((sum, store) => sum + store.size, 0) >= this.options.maxSessions
+    if (isFull()) { for (const store of stores) removeExpired(store, now) }
+    return !isFull() || removeOldest(this.spent) || removeOldest(this.unused)
+  }
+
+  /** How a session stands: good for another use, known but spent, or not known at all (any more). */
+  standing(token: string, now: number): "good" | "spent" | "unknown" {
+    const session = this.unused.get(token) ?? this.inUse.get(token) ?? this.spent.get(token)
+    if (session === undefined || session.expiresAt < now) return "unknown"
+    return session.uses < this.options.usageLimit ? "good" : "spent"
+  }
+
+  /** Counts a use of a good session and keeps the request for one GET; `undefined` when too many are kept already. */
+  accept(token: string, request: Responder.Request, now: number): string | undefined {
+    if (this.tickets.size >= this.options.maxStreamTokens) removeExpired(this.tickets, now)
+    if (this.tickets.size >= this.options.maxStreamTokens) return undefined
+    const session = this.unused.get(token) ?? this.inUse.get(token)
+    if (session !== undefined) {
+      session.uses++
+      this.unused.delete(token)
+      const isSpent = session.uses >= this.options.usageLimit
+      if (isSpent) this.inUse.delete(token)
+      ;(isSpent ? this.spent : this.inUse).set(token, session)
+    }
+    const ticket = randomHex(tokenBytes)
+    this.tickets.set(ticket, { expiresAt: now + Duration.toMillis(this.options.streamTokenLifetime), request })
+    return ticket
+  }
+
+  /** The request behind a stream token, once. */
+  redeem(ticket: string, now: number): Responder.Request | undefined {
+    const found = this.tickets.get(ticket)
+    this.tickets.delete(ticket)
+    return found === undefined || found.expiresAt < now ? undefined : found.request
+  }
+}
