@@ -29,9 +29,10 @@ const matchLength = (text: string, from: number, secret: string): number => {
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
   // Far more than is shown, far less than would make the search for pieces slow.
   const source = text.slice(0, 5 * maxLength)
+  const known = secrets.filter((secret) => secret !== "")
   let clean = ""
   for (let index = 0; index < source.length && clean.length <= maxLength;) {
-    const length = Math.max(0, ...secrets.map((secret) => matchLength(source, index, secret)))
+    const length = Math.max(0, ...known.map((secret) => matchLength(source, index, secret)))
     clean += length === 0 ? source.charAt(index) : mark
     index += Math.max(length, 1)
   }

@@ -1,0 +1,71 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { redact } from "../../src/internal/redact.js"
+
+describe("redact", () => {
+  it("leaves ordinary words alone", () => {
+    assert.strictEqual(redact("quota used up", ["a-token-of-some-length"]), "quota used up")
+  })
+
+  it("takes a whole secret out", () => {
+    assert.strictEqual(
+      redact("token a-token-of-some-length is bad", ["a-token-of-some-length"]),
+      "token [redacted] is bad"
+    )
+  })
+
+  it("takes every occurrence out", () => {
+    assert.strictEqual(redact("abcdefgh abcdefgh", ["abcdefgh"]), "[redacted] [redacted]")
+  })
+
+  it("takes each of several secrets out", () => {
+    assert.strictEqual(redact("12345678 and abcdefgh", ["12345678", "abcdefgh"]), "[redacted] and [redacted]")
+  })
+
+  it("takes a piece of a secret out, wherever it was cut", () => {
+    assert.strictEqual(redact("near 'token-of-some'", ["a-token-of-some-length"]), "near '[redacted]'")
+  })
+
+  it("leaves a piece that is too short to be anything but chance", () => {
+    assert.strictEqual(redact("near length", ["a-token-of-some-length"]), "near length")
+  })
+
+  it("takes a short secret out whole", () => {
+    assert.strictEqual(redact("no answer to hey you", ["hey"]), "no answer to [redacted] you")
+  })
+
+  it("takes a secret out that begins beyond the first characters of the text", () => {
+    assert.notInclude(redact("x".repeat(195) + "a-token-of-some-length", ["a-token-of-some-length"]), "a-to")
+  })
+
+  it("an empty secret stands nowhere", () => {
+    assert.strictEqual(redact("some words", [""]), "some words")
+  })
+
+  it("is 200 characters at most, and says that it was cut", () => {
+    const text = redact("x".repeat(1000), [])
+    assert.strictEqual(text.length, 200)
+    assert.isTrue(text.endsWith("…"))
+  })
+
+  it("keeps exactly 200 characters", () => {
+    assert.strictEqual(redact("x".repeat(200), []), "x".repeat(200))
+  })
+
+  it("is one line without control characters", () => {
+    assert.strictEqual(redact("  a\r\n\tb\u0000c\u001b[31m ", []), "a b c [31m")
+  })
+
+  it("is well-formed even where it cuts a surrogate pair", () => {
+    assert.notMatch(redact("x" + "😀".repeat(200), []), /\p{Surrogate}/u)
+  })
+
+  it("never holds a piece of eight characters of a secret, for all texts", () => {
+    const secret = fc.string({ minLength: 8, maxLength: 40, unit: fc.constantFrom("a", "b", "c", "d") })
+    fc.assert(fc.property(secret, fc.array(fc.tuple(fc.string(), fc.nat(32))), (secret, parts) => {
+      const text = parts.map(([words, at]) => words + secret.slice(at)).join("")
+      const clean = redact(text, [secret])
+      for (let at = 0; at + 8 <= secret.length; at++) assert.notInclude(clean, secret.slice(at, at + 8))
+    }))
+  })
+})
