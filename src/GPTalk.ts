@@ -43,6 +43,8 @@ export interface Service {
   readonly streamText: (request: Request) => Stream.Stream<string, GPTalkError>
   /** The whole reply. */
   readonly generateText: (request: Request) => Effect.Effect<string, GPTalkError>
+  /** The model of a request that names none, where that is known. */
+  readonly model?: string | undefined
 }
 
 /**
@@ -180,6 +182,7 @@ const makeWith = Effect.fnUntraced(function*(
     )
 
   return GPTalk.of({
+    model: settings.model,
     streamText: (request) =>
       Stream.fromChannel(
         Channel.acquireUseRelease(begin("GPTalk.streamText", request), drain, (exchange, exit) => exchange.close(exit))

@@ -1,0 +1,281 @@
+/**
+ * GPTalk as a `LanguageModel` of `@effect/ai`: `generateText`, `streamText`, `generateObject` and `Chat` work on it.
+ *
+ * The protocol carries text only. A prompt with a file, a tool call or a tool result, and a toolkit, fail with
+ * `MalformedInput`; reasoning parts are left out. The service counts no tokens, so the usage is unknown.
+ *
+ * @since 0.1.0
+ */
+import * as AiError from "@effect/ai/AiError"
+import * as IdGenerator from "@effect/ai/IdGenerator"
+import * as LanguageModel from "@effect/ai/LanguageModel"
+import * as AiModel from "@effect/ai/Model"
+import type * as Response from "@effect/ai/Response"
+import * as Telemetry from "@effect/ai/Telemetry"
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import * as GPTalk from "./GPTalk.js"
+import { fromGPTalkError, type Origin } from "./internal/aiError.js"
+import { findObject } from "./internal/aiObject.js"
+import { toMessages } from "./internal/aiPrompt.js"
+
+/**
+ * What the calls of one program, or of a part of it, ask for; laid over what the layer was made with.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export class Config extends Context.Tag("effect-gptalk/GPTalkLanguageModel/Config")<Config, Config.Service>() {
+  /**
+   * @since 0.1.0
+   */
+  static readonly getOrUndefined: Effect.Effect<Config.Service | undefined> = Effect.map(
+    Effect.context<never>(),
+    (context) => context.unsafeMap.get(Config.key) as Config.Service | undefined
+  )
+}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace Config {
+  /**
+   * `model`, `temperature`, `systemPrompt` and `contextMessages`, with the defaults of `GPTalk.RequestOptions`.
+   *
+   * @since 0.1.0
+   * @category configuration
+   */
+  export interface Service extends GPTalk.RequestOptions {}
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Default: the model of the `GPTalk` layer. */
+  readonly model?: string | undefined
+  readonly config?: Omit<Config.Service, "model"> | undefined
+}
+
+/**
+ * The model as a `Layer` that also says who provides it: `"gptalk"`.
+ *
+ * @since 0.1.0
+ * @category models
+ * @example
+ * import * as LanguageModel from "@effect/ai/LanguageModel"
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
+ *
+ * const Live = GPTalk.layer({ url: "http://localhost:8080" }).pipe(Layer.provide(FetchHttpClient.layer))
+ *
+ * const program = LanguageModel.generateText({ prompt: "Hi" }).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.provide(GPTalkLanguageModel.model("gpt-4")),
+ *   Effect.provide(Live)
+ * )
+ */
+export const model = (
+  model?: string,
+  config?: Omit<Config.Service, "model">
+): AiModel.Model<"gptalk", LanguageModel.LanguageModel, GPTalk.GPTalk> =>
+  AiModel.make("gptalk", layer({ model, config }))
+
+/**
+ * The service. Every failure of its calls is an `AiError`:
+ *
+ * - `MalformedInput`: the protocol has no room for what was asked, or the request is not valid. Nothing was sent.
+ * - `HttpRequestError`: no connection, or a timeout.
+ * - `HttpResponseError`: a status that is no success; for 429, `retry-after` in seconds stands in its headers.
+ * - `MalformedOutput`: the reply broke off, breaks the protocol, or holds no object that fits the schema.
+ * - `UnknownError`: an error that the service sent with a status of success.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options?: Options): Effect.Effect<LanguageModel.Service, never, GPTalk.GPTalk> =>
+  Effect.flatMap(GPTalk.GPTalk, (service) =>
+    LanguageModel.make({
+      generateText: Effect.fnUntraced(function*(providerOptions) {
+        const origin = originOf("generateText")
+        const { model, request } = yield* prepare(service, options, providerOptions, origin)
+        const text = yield* Effect.mapError(service.generateText(request), fromGPTalkError(origin))
+        const metadata = yield* makeMetadata(model, providerOptions.span)
+        annotateFinish(providerOptions.span)
+        const parts: Array<Response.PartEncoded> = [
+          metadata,
+          { type: "text", text: yield* readText(text, providerOptions, origin) },
+          finish
+        ]
+        return parts
+      }),
+      streamText: (providerOptions) => {
+        const origin = originOf("streamText")
+        return prepare(service, options, providerOptions, origin).pipe(
+          Effect.map(({ model, request }) =>
+            toParts(
+              Stream.mapError(service.streamText(request), fromGPTalkError(origin)),
+              makeMetadata(model, providerOptions.span),
+              providerOptions.span
+            )
+          ),
+          Stream.unwrap,
+          Stream.provideSomeContext(Context.make(Tracer.ParentSpan, providerOptions.span))
+        )
+      }
+    }))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<LanguageModel.LanguageModel, never, GPTalk.GPTalk> =>
+  Layer.effect(LanguageModel.LanguageModel, make(options))
+
+/**
+ * Lays `overrides` over the configuration of all calls within an effect, and over what their layer was made with.
+ *
+ * @since 0.1.0
+ * @category configuration
+ * @example
+ * import * as LanguageModel from "@effect/ai/LanguageModel"
+ * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
+ *
+ * const program = LanguageModel.generateText({ prompt: "Name a color." }).pipe(
+ *   GPTalkLanguageModel.withConfigOverride({ temperature: 1 })
+ * )
+ */
+export const withConfigOverride: {
+  /**
+   * @since 0.1.0
+   * @category configuration
+   */
+  (overrides: Config.Service): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * @since 0.1.0
+   * @category configuration
+   */
+  <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Config.Service): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Config.Service): Effect.Effect<A, E, R> =>
+    Effect.flatMap(
+      Config.getOrUndefined,
+      (config) => Effect.provideService(self, Config, { ...config, ...overrides })
+    )
+)
+
+const originOf = (method: string): Origin => ({ module: "GPTalkLanguageModel", method })
+
+const prepare = (
+  service: GPTalk.Service,
+  options: Options | undefined,
+  providerOptions: LanguageModel.ProviderOptions,
+  origin: Origin
+): Effect.Effect<
+  { readonly model: string | undefined; readonly request: GPTalk.Request },
+  AiError.AiError
+> =>
+  Effect.gen(function*() {
+    const config: Config.Service = {
+      ...options?.config,
+      model: options?.model,
+      ...(yield* Config.getOrUndefined)
+    }
+    const model = config.model ?? service.model
+    Telemetry.addGenAIAnnotations(providerOptions.span, {
+      system: "gptalk",
+      operation: { name: "chat" },
+      request: { model, temperature: config.temperature }
+    })
+    const messages = yield* Either.mapLeft(
+      toMessages(providerOptions),
+      (description) => new AiError.MalformedInput({ ...origin, description })
+    )
+    return { model, request: { ...config, messages } }
+  })
+
+/**
+ * The protocol gives a reply no id and no date of its own.
+ */
+const makeMetadata = (
+  modelId: string | undefined,
+  span: Tracer.Span
+): Effect.Effect<Metadata, never, IdGenerator.IdGenerator> =>
+  Effect.gen(function*() {
+    const idGenerator = yield* IdGenerator.IdGenerator
+    const id = yield* idGenerator.generateId()
+    Telemetry.addGenAIAnnotations(span, { response: { id, model: modelId } })
+    return { type: "response-metadata", id, modelId, timestamp: DateTime.formatIso(yield* DateTime.now) }
+  })
+
+interface Metadata extends Response.ResponseMetadataPartEncoded {
+  readonly id: string
+}
+
+/** A reply that ends without `[DONE]` is an error, so one that ends has stopped by itself. */
+const finish: Response.FinishPartEncoded = {
+  type: "finish",
+  reason: "stop",
+  usage: { inputTokens: undefined, outputTokens: undefined, totalTokens: undefined }
+}
+
+const annotateFinish = (span: Tracer.Span): void =>
+  Telemetry.addGenAIAnnotations(span, { response: { finishReasons: [finish.reason] } })
+
+const readText = (
+  text: string,
+  { responseFormat }: LanguageModel.ProviderOptions,
+  origin: Origin
+): Either.Either<string, AiError.MalformedOutput> =>
+  responseFormat.type === "text"
+    ? Either.right(text)
+    : Either.mapLeft(
+      findObject(text, responseFormat.schema),
+      (description) => new AiError.MalformedOutput({ ...origin, description })
+    )
+
+/**
+ * The parts of a streamed reply. Nothing comes before the first delta, so that a call that fails earlier can be made
+ * again, by this model or by another, as though it had not been.
+ */
+const toParts = <R>(
+  deltas: Stream.Stream<string, AiError.AiError>,
+  makeMetadata: Effect.Effect<Metadata, never, R>,
+  span: Tracer.Span
+): Stream.Stream<Response.StreamPartEncoded, AiError.AiError, R> =>
+  Stream.suspend(() => {
+    let begun: Metadata | undefined
+    const begin = Effect.suspend(() => begun === undefined ? makeMetadata : Effect.succeed(begun))
+
+    /** The next parts, after the first two where these have not come yet. */
+    const next = (parts: (id: string) => ReadonlyArray<Response.StreamPartEncoded>) =>
+      Effect.map(begin, (metadata) => {
+        const { id } = metadata
+        const first: ReadonlyArray<Response.StreamPartEncoded> = begun ? [] : [metadata, { type: "text-start", id }]
+        begun = metadata
+        return Chunk.unsafeFromArray([...first, ...parts(id)])
+      })
+
+    const last = next((id) => {
+      annotateFinish(span)
+      return [{ type: "text-end", id }, finish]
+    })
+    return deltas.pipe(
+      Stream.mapChunksEffect((chunk) =>
+        next((id) => Array.from(chunk, (delta) => ({ type: "text-delta", id, delta })))
+      ),
+      Stream.concat(Stream.unwrap(Effect.map(last, Stream.fromChunk)))
+    )
+  })

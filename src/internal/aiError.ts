@@ -1,0 +1,88 @@
+/**
+ * The one place where an error of this package becomes one of `@effect/ai`. Our errors hold no token and no prompt, so
+ * they may go along as the cause; the text of an incomplete reply, which may quote the prompt, may not.
+ */
+import * as AiError from "@effect/ai/AiError"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type { GPTalkError, Step } from "../GPTalkError.js"
+import * as Protocol from "../Protocol.js"
+
+/**
+ * Which method of which module failed, as every `AiError` says it.
+ *
+ * @internal
+ */
+export interface Origin {
+  readonly module: string
+  readonly method: string
+}
+
+/** The request without its headers, its body and its query: they hold the tokens and the prompt. */
+const requestOf = (step: Step): typeof AiError.HttpRequestDetails.Type => ({
+  method: step === "stream" ? "GET" : "POST",
+  url: Protocol.paths[step],
+  urlParams: [],
+  hash: Option.none(),
+  headers: {}
+})
+
+const responseOf = (
+  status: number,
+  retryAfter: Option.Option<Duration.Duration> = Option.none()
+): typeof AiError.HttpResponseDetails.Type => ({
+  status,
+  headers: Option.match(retryAfter, {
+    onNone: () => ({}),
+    onSome: (duration) => ({ "retry-after": String(Math.ceil(Duration.toSeconds(duration))) })
+  })
+})
+
+/** @internal */
+export const fromGPTalkError = (origin: Origin) => (error: GPTalkError): AiError.AiError => {
+  const description = error.message
+  switch (error._tag) {
+    case "InvalidRequestError":
+      return new AiError.MalformedInput({ ...origin, description, cause: error })
+    case "AuthenticationError":
+      return new AiError.HttpResponseError({
+        ...origin,
+        description,
+        reason: "StatusCode",
+        request: requestOf(error.step),
+        response: responseOf(error.status)
+      })
+    case "RateLimitError":
+      return new AiError.HttpResponseError({
+        ...origin,
+        description,
+        reason: "StatusCode",
+        request: requestOf(error.step),
+        response: responseOf(429, error.retryAfter)
+      })
+    case "ServiceError":
+      // With a status that says all is well, only the service's own words say what is not.
+      return error.status >= 200 && error.status < 300
+        ? new AiError.UnknownError({ ...origin, description, cause: error })
+        : new AiError.HttpResponseError({
+          ...origin,
+          description,
+          reason: "StatusCode",
+          request: requestOf(error.step),
+          response: responseOf(error.status, error.retryAfter)
+        })
+    case "ConnectionError":
+    case "TimeoutError":
+      return new AiError.HttpRequestError({
+        ...origin,
+        description,
+        reason: "Transport",
+        request: requestOf(error.step),
+        cause: error
+      })
+    case "ProtocolError":
+      return new AiError.MalformedOutput({ ...origin, description, cause: error })
+    case "IncompleteReplyError":
+      return new AiError.MalformedOutput({ ...origin, description })
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What `@effect/ai` asks for as the messages of this protocol, which has room for text and for nothing else.
+ */
+import type * as LanguageModel from "@effect/ai/LanguageModel"
+import type * as Prompt from "@effect/ai/Prompt"
+import * as Tool from "@effect/ai/Tool"
+import * as Either from "effect/Either"
+import type * as Schema from "effect/Schema"
+import type { Message } from "../Message.js"
+
+type Part = Exclude<Prompt.Message, { readonly role: "system" }>["content"][number]
+
+/** The text of a part; none for a thought, which is no part of the conversation. */
+const partText = (part: Part): Either.Either<ReadonlyArray<string>, string> => {
+  switch (part.type) {
+    case "text":
+      return Either.right([part.text])
+    case "reasoning":
+      return Either.right([])
+    case "file":
+      return Either.left("The GPTalk protocol carries text only: the prompt has a file part")
+    case "tool-call":
+    case "tool-result":
+      return Either.left(`The GPTalk protocol knows no tools: the prompt has a ${part.type} part`)
+  }
+}
+
+/** None for a message that has nothing to say, such as one of thoughts only. */
+const messageOf = (message: Prompt.Message): Either.Either<ReadonlyArray<Message>, string> =>
+  message.role === "system"
+    ? Either.right([{ role: "system", content: message.content }])
+    : Either.map(
+      Either.all((message.content as ReadonlyArray<Part>).map(partText)),
+      (texts) => texts.flat().length === 0 ? [] : [{ role: message.role, content: texts.flat().join("\n") }]
+    )
+
+const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.Either<Message, string> =>
+  Either.try({
+    try: () => ({
+      role: "system",
+      content: `Answer with one JSON object named ${JSON.stringify(objectName)} and nothing else: no code fence and ` +
+        `no text around it. It must match this JSON Schema:\n${
+          JSON.stringify(Tool.getJsonSchemaFromSchemaAst(schema.ast))
+        }`
+    }),
+    catch: () => "The schema of the object cannot be written as a JSON Schema"
+  })
+
+/**
+ * The messages to send, or what there is no room for. A wanted object is described in a last system message.
+ *
+ * @internal
+ */
+export const toMessages = (
+  { prompt, responseFormat, tools }: LanguageModel.ProviderOptions
+): Either.Either<ReadonlyArray<Message>, string> =>
+  Either.gen(function*() {
+    if (tools.length > 0) {
+      return yield* Either.left(
+        `The GPTalk protocol knows no tools: the toolkit has ${tools.map((tool) => tool.name).join(", ")}`
+      )
+    }
+    const messages = (yield* Either.all(prompt.content.map(messageOf))).flat()
+    if (messages.length === 0) {
+      return yield* Either.left("The prompt has no text")
+    }
+    return responseFormat.type === "json"
+      ? [...messages, yield* jsonInstruction(responseFormat.objectName, responseFormat.schema)]
+      : messages
+  })
