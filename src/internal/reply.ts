@@ -31,7 +31,7 @@ export interface Options {
  */
 export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.GPTalkError>
 
-/** Timers cannot be set for ever, nor could an endless first timeout see that a short second one has begun. */
+/** Timers cannot be set for ever. */
 const longestPause = 3_600_000
 
 /**
@@ -81,7 +81,9 @@ class Patience {
         onTimeout(new GPTalkError.TimeoutError({ step: "stream", phase: this.phase, after: this.limit }))
         return Effect.void
       }
-      const pause = Math.min(left > 0 ? left : Duration.toMillis(this.limit), longestPause)
+      // Never longer than `idle`, so that a long first timeout does not oversleep the second one.
+      const rest = left > 0 ? left : Duration.toMillis(this.limit)
+      const pause = Math.min(rest, Duration.toMillis(this.timeouts.idle), longestPause)
       return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.watch(onTimeout))
     })
   }
