@@ -26,6 +26,8 @@ export interface Exchange {
   readonly head: (status: number, headers: Headers) => void
   /** A whole answer of a known length. */
   readonly answer: (status: number, headers: Headers, body: string) => void
+  /** Writes the last bytes of an answer, after which the connection may be used again. */
+  readonly end: (last: string) => void
   /** The right answer after all. */
   readonly comply: () => void
   /** Forgets every session given out so far. */
@@ -45,6 +47,8 @@ export interface Options {
   readonly times?: number | undefined
   /** How many uses a session has in truth. */
   readonly uses?: number | undefined
+  /** How many streams a stream token is good for. */
+  readonly streams?: number | undefined
   /** Whether a spent or unknown session is answered without `data` or with this status. */
   readonly refusal?: number | undefined
   /** When sessions expire, in Unix seconds. */
@@ -194,7 +198,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
         }
         case "stream": {
           const token = new URL(request.target, main.url).searchParams.get("token") ?? ""
-          if (!streamTokens.delete(token)) return refused
+          if (!streamTokens.delete(token) || options.streams === 0) return refused
           return {
             status: 200,
             headers: { "content-type": "text/event-stream; charset=utf-8" },
@@ -213,7 +217,10 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       const fault = options.faults?.[step]
       const nextStep = steps[steps.indexOf(step) + 1]
       const isLast = nextStep !== undefined && options.faults?.[nextStep] === "refuse"
-      if (isLast) main.server.close()
+      if (isLast) {
+        main.server.close()
+        for (const other of main.sockets) if (other !== socket) other.destroy()
+      }
       const isClosing = isLast || request.headers["connection"] === "close"
 
       const head = (status: number, headers: Headers) => {
@@ -254,6 +261,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
         body: right.body,
         head,
         answer,
+        end,
         comply,
         revoke: () => uses.clear(),
         later: (f) => {
