@@ -86,17 +86,18 @@ export class Source {
   }
 }
 
-const login: Handler = ({ at }, index) =>
-  json({ data: { token: `session-token-${index}`, expires_at: at / 1000 + 3600 } })
-const text: Handler = (_, index) => json({ data: { token: `stream-token-${index}` } })
-const stream: Handler = () => reply("Hel", "Hello", "Hello!")
+/** What is answered where a test gives no handler: "Hello!" in three deltas. */
+export const defaults: { readonly [K in Step]: (received: Received, index: number) => Response } = {
+  login: ({ at }, index) => json({ data: { token: `session-token-${index}`, expires_at: at / 1000 + 3600 } }),
+  text: (_, index) => json({ data: { token: `stream-token-${index}` } }),
+  stream: () => reply("Hel", "Hello", "Hello!")
+}
 
 const stepOf = (url: URL): Step | undefined =>
   (Object.keys(Protocol.paths) as Array<Step>).find((step) => url.pathname.endsWith(Protocol.paths[step]))
 
-/** Answers logins, texts and streams ("Hello!" in three deltas), unless a handler is given for the step. */
 export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockClient => {
-  const all = { login, text, stream, ...handlers }
+  const all = { ...defaults, ...handlers }
   const requests: Array<Received> = []
   const of = (step: Step) => requests.filter((received) => received.step === step)
   const client = HttpClient.make((request, url, signal) =>

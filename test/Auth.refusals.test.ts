@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted, TestClock } from "effect"
+import * as Auth from "effect-gptalk/Auth"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as GPTalkError from "effect-gptalk/GPTalkError"
+import * as MockClient from "./utils/mockClient.js"
+
+const refused = new GPTalkError.AuthenticationError({ step: "text", status: 401 })
+
+const provide = (client: MockClient.MockClient) => Effect.provide(Layer.provide(Auth.layer(), client.layer))
+
+const provideAll = (client: MockClient.MockClient) =>
+  Effect.provide(Layer.provideMerge(GPTalk.layerWithoutAuth(), Auth.layer()).pipe(Layer.provide(client.layer)))
+
+/** Succeeds with the token, unless it is one of these. */
+const useRefusing = (...tokens: ReadonlyArray<string>) =>
+  Effect.flatMap(
+    Auth.Auth,
+    (auth) =>
+      auth.withToken((token) =>
+        tokens.includes(Redacted.value(token)) ? Effect.fail(refused) : Effect.succeed(Redacted.value(token))
+      )
+  )
+
+/** Succeeds with the token, unless it is the first one: that is refused, but not at once. */
+const refusedAfter = (duration: Duration.DurationInput) =>
+  Effect.flatMap(Auth.Auth, (auth) =>
+    auth.withToken((token) =>
+      Redacted.value(token) === "session-token-0"
+        ? Effect.delay(Effect.fail(refused), duration)
+        : Effect.succeed(Redacted.value(token))
+    ))
+
+const use = useRefusing()
+
+const used = Effect.flatMap(
+  Auth.Auth,
+  (auth) => Effect.map(auth.status, (status) => Option.getOrUndefined(status)?.used)
+)
+
+const authorization = (client: MockClient.MockClient) =>
+  client.of("text").map((received) => received.headers["authorization"]?.replace("Bearer session-token-", ""))
+
+const ask = GPTalk.generateText({ prompt: "Hi" })
+
+/** Refuses the first session. */
+const refusing = (response: () => Response): MockClient.Handler => (received, index) =>
+  received.headers["authorization"] === "Bearer session-token-0"
+    ? response()
+    : MockClient.defaults.text(received, index)
+
+describe("Auth, refused", () => {
+  it.effect("the use is made once more, with a new session", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* useRefusing("session-token-0"), "session-token-1")
+      assert.strictEqual(yield* used, 1)
+    }).pipe(provide(client))
+  })
+
+  it.effect("the session is dropped for everybody", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* use
+      yield* useRefusing("session-token-0")
+      assert.strictEqual(yield* use, "session-token-1")
+    }).pipe(provide(client))
+  })
+
+  it.effect("a second refusal fails the call", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(useRefusing("session-token-0", "session-token-1"))
+      assert.deepStrictEqual(error, refused)
+      assert.strictEqual(client.count("login"), 2)
+    }).pipe(provide(client))
+  })
+
+  it.effect("the session of a second refusal is dropped too", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* Effect.exit(useRefusing("session-token-0", "session-token-1"))
+      assert.strictEqual(yield* use, "session-token-2")
+    }).pipe(provide(client))
+  })
+
+  it.effect("another failure is no refusal", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const error = new GPTalkError.ServiceError({ step: "text", status: 500, retryAfter: Option.none() })
+      assert.deepStrictEqual(yield* Effect.flip(auth.withToken(() => Effect.fail(error))), error)
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(provide(client))
+  })
+
+  it.effect("the login that follows fails the call when it fails", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0 ? MockClient.defaults.login(received, index) : new Response(null, { status: 500 })
+    })
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(useRefusing("session-token-0"))
+      assert.deepInclude(error, { _tag: "ServiceError", step: "login" })
+    }).pipe(provide(client))
+  })
+
+  it.effect("a refused login is not made again", () => {
+    const client = MockClient.make({ login: () => new Response(null, { status: 403 }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(use), { _tag: "AuthenticationError", step: "login" })
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(provide(client))
+  })
+
+  it.effect("many refused at once share one login", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(
+        Effect.all(Array.from({ length: 5 }, () => refusedAfter("1 second")), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("1 second")
+      const tokens = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(tokens, Array(5).fill("session-token-1"))
+      assert.strictEqual(client.count("login"), 2)
+    }).pipe(provide(client))
+  })
+
+  it.effect("one that is refused later shares the session whose login began after it", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const late = yield* Effect.fork(refusedAfter("5 seconds"))
+      const soon = yield* Effect.fork(refusedAfter("1 second"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual([yield* Fiber.join(soon), yield* Fiber.join(late)], ["session-token-1", "session-token-1"])
+      assert.strictEqual(client.count("login"), 2)
+    }).pipe(provide(client))
+  })
+
+  it.effect("a session whose login began before the refused use will not do", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      // Two sessions, each with all of its uses left.
+      const failing = Effect.exit(auth.withToken(() => Effect.zipRight(Effect.yieldNow(), Effect.fail("no"))))
+      yield* Effect.all(Array.from({ length: 10 }, () => failing), { concurrency: "unbounded" })
+      assert.strictEqual(client.count("login"), 2)
+      assert.strictEqual(yield* useRefusing("session-token-0", "session-token-1"), "session-token-2")
+    }).pipe(provide(client))
+  })
+
+  it.effect("a refusal that an interrupted caller never saw leaves the session alone", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const fiber = yield* Effect.fork(auth.withToken(() => Effect.delay(Effect.fail(refused), "1 second")))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* use, "session-token-0")
+    }).pipe(provide(client))
+  })
+})
+
+describe("Auth, refused by text", () => {
+  it.effect.each(
+    [
+      ["401", () => new Response(null, { status: 401 })],
+      ["403", () => new Response(null, { status: 403 })],
+      ["200 without data", () => MockClient.json({})],
+      ["200 with data null", () => MockClient.json({ data: null })],
+      ["200 with an error in place of data", () => MockClient.json({ code: 1001, msg: "limit reached" })]
+    ] as const
+  )("%s is healed by a new session", ([_, response]) => {
+    const client = MockClient.make({ text: refusing(response) })
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.deepStrictEqual(authorization(client), ["0", "1"])
+    }).pipe(provideAll(client))
+  })
+
+  it.effect.each(
+    [
+      ["401", () => new Response(null, { status: 401 }), { _tag: "AuthenticationError", step: "text", status: 401 }],
+      ["403", () => new Response(null, { status: 403 }), { _tag: "AuthenticationError", step: "text", status: 403 }],
+      ["200 without data", () => MockClient.json({}), { _tag: "ProtocolError", step: "text" }],
+      [
+        "200 with an error in place of data",
+        () => MockClient.json({ code: 1001, msg: "limit reached" }),
+        { _tag: "ServiceError", step: "text", status: 200, code: 1001, detail: "limit reached" }
+      ]
+    ] as const
+  )("%s fails when the new session is refused too", ([_, response, expected]) => {
+    const client = MockClient.make({ text: response })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), expected)
+      assert.deepStrictEqual([client.count("login"), client.count("text")], [2, 2])
+    }).pipe(provideAll(client))
+  })
+
+  it.effect("an answer whose data has the wrong shape is no refusal", () => {
+    const client = MockClient.make({ text: () => MockClient.json({ data: { token: 1 } }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(provideAll(client))
+  })
+
+  it.effect("the session that the service counts as spent sooner is replaced without an error", () => {
+    const uses = new Map<string, number>()
+    const client = MockClient.make({
+      text: (received, index) => {
+        const token = received.headers["authorization"]!
+        uses.set(token, (uses.get(token) ?? 0) + 1)
+        return uses.get(token)! > 3 ? MockClient.json({ msg: "spent" }) : MockClient.defaults.text(received, index)
+      }
+    })
+    return Effect.gen(function*() {
+      assert.deepStrictEqual(yield* Effect.replicateEffect(ask, 9), Array(9).fill("Hello!"))
+      assert.strictEqual(client.count("login"), 3)
+    }).pipe(provideAll(client))
+  })
+})
+
+describe("Auth, refused by stream", () => {
+  it.effect.each([401, 403])("%s concerns the stream token, not the session", (status) => {
+    const client = MockClient.make({ stream: () => new Response(null, { status }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ServiceError", step: "stream", status })
+      assert.deepStrictEqual([client.count("login"), client.count("text"), yield* used], [1, 1, 1])
+    }).pipe(provideAll(client))
+  })
+})
