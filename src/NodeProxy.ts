@@ -1,0 +1,134 @@
+/**
+ * An `HttpClient` for Node that goes through an HTTP proxy: one that is named, or those of the environment.
+ *
+ * Every request, also one to a plain `http:` URL, goes through a tunnel that the proxy opens with `CONNECT`. A proxy
+ * that cannot be reached or refuses the tunnel (407 for want of a password) is a `RequestError` of the `HttpClient`,
+ * which GPTalk turns into a `ConnectionError`. User and password stand in no error, log line or span.
+ *
+ * Needs `@effect/platform-node`.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Undici from "@effect/platform-node/Undici"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+
+/**
+ * All requests go through this proxy: an `http:` or `https:` URL, with a user and a password (percent-encoded where
+ * needed) if it wants them. The connections are closed with the layer.
+ *
+ * A URL that names no proxy is a `ConfigError`, which does not quote it.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ * import * as NodeProxy from "effect-gptalk/NodeProxy"
+ *
+ * const Live = GPTalk.layer().pipe(Layer.provide(NodeProxy.layer("http://user:password@localhost:3128")))
+ */
+export const layer = (
+  url: string | URL | Redacted.Redacted<string | URL>
+): Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError> =>
+  fromDispatcher(
+    Effect.map(Effect.suspend(() => parse(Redacted.isRedacted(url) ? Redacted.value(url) : url)), (proxy) =>
+      new Undici.ProxyAgent({
+        uri: proxy.origin,
+        ...(hasCredentials(proxy) ? { token: basic(proxy) } : {})
+      }))
+  )
+
+const fromDispatcher = <E>(make: Effect.Effect<Undici.Dispatcher, E>): Layer.Layer<HttpClient.HttpClient, E> =>
+  Layer.provide(
+    NodeHttpClient.layerUndiciWithoutDispatcher,
+    Layer.scoped(
+      NodeHttpClient.Dispatcher,
+      Effect.acquireRelease(make, (dispatcher) => Effect.promise(() => dispatcher.destroy()))
+    )
+  )
+
+const invalid = (issue: string): ConfigError.ConfigError =>
+  ConfigError.InvalidData([], `Expected the URL of a proxy, such as http://user:password@localhost:3128: ${issue}`)
+
+const parse = (value: string | URL): Either.Either<URL, ConfigError.ConfigError> =>
+  Option.match(Option.liftThrowable(() => new URL(String(value)))(), {
+    onNone: () => Either.left(invalid("this is no URL")),
+    onSome: (url) => {
+      if (url.protocol !== "http:" && url.protocol !== "https:") {
+        return Either.left(invalid("it must begin with http:// or https://"))
+      }
+      return isDecodable(url) ? Either.right(url) : Either.left(invalid("its user or password is not percent-encoded"))
+    }
+  })
+
+const isDecodable = (url: URL): boolean => Option.isSome(Option.liftThrowable(() => basic(url))())
+
+const hasCredentials = (url: URL): boolean => url.username !== "" || url.password !== ""
+
+const basic = (url: URL): string =>
+  `Basic ${Encoding.encodeBase64(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
+
+/**
+ * Empty for none: left out, undici would read the environment itself.
+ */
+const readEnv = (name: string): Config.Config<string> =>
+  Config.string(name.toLowerCase()).pipe(
+    Config.orElse(() => Config.string(name)),
+    Config.withDefault("")
+  )
+
+/**
+ * undici takes the user and the password of each proxy of the environment from its URL, and only both together.
+ */
+const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
+  value.trim() === "" ?
+    Either.right("") :
+    Either.flatMap(parse(value), (url) =>
+      (url.username === "") === (url.password === "")
+        ? Either.right(url.href)
+        : Either.left(invalid("it must have a user and a password, or neither")))
+
+const proxyFrom = (name: string): Config.Config<string> =>
+  readEnv(name).pipe(
+    Config.mapOrFail((value) => Either.mapLeft(parseEnv(value), ConfigError.prefixed([name])))
+  )
+
+/**
+ * The proxies of the environment, read with `Config`:
+ *
+ * - `HTTP_PROXY` for `http:` URLs, and for `https:` ones where `HTTPS_PROXY` is not set;
+ * - `HTTPS_PROXY` for `https:` URLs;
+ * - `NO_PROXY`: the hosts that are spoken to directly, separated by commas or spaces: `example.com` (with its
+ *   subdomains), `example.com:8080`, `*` for all of them.
+ *
+ * The lower-case names come first where both are set; with none, and where a value is empty, there is no proxy. A
+ * value that names no proxy is a `ConfigError` with its name. The connections are closed with the layer.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ * import * as NodeProxy from "effect-gptalk/NodeProxy"
+ *
+ * const Live = GPTalk.layerConfig().pipe(Layer.provide(NodeProxy.layerEnv))
+ */
+export const layerEnv: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError> = fromDispatcher(
+  Effect.map(
+    Config.all({
+      httpProxy: proxyFrom("HTTP_PROXY"),
+      httpsProxy: proxyFrom("HTTPS_PROXY"),
+      noProxy: readEnv("NO_PROXY")
+    }),
+    (options) => new Undici.EnvHttpProxyAgent(options)
+  )
+)

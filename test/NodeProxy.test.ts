@@ -1,0 +1,331 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { GPTalk, Protocol } from "effect-gptalk"
+import * as NodeProxy from "effect-gptalk/NodeProxy"
+import * as Cause from "effect/Cause"
+import * as ConfigError from "effect/ConfigError"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as Util from "node:util"
+import { createProxy, type ProxyServer } from "proxy"
+
+const secret = "pä:ss/w@rd"
+const credentials = `user:${encodeURIComponent(secret)}`
+const authorization = `Basic ${Buffer.from(`user:${secret}`).toString("base64")}`
+
+const listen = (server: Http.Server) =>
+  Effect.acquireRelease(
+    Effect.async<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    }),
+    () =>
+      Effect.async<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
+
+/** A GPTalk server; `hang` leaves the stream open after the first delta. */
+const makeService = (options?: { readonly hang?: boolean }) =>
+  Effect.gen(function*() {
+    const paths: Array<string> = []
+    const streams = { open: 0 }
+    const server = Http.createServer((request, response) => {
+      const path = request.url!.split("?")[0]!
+      paths.push(path)
+      request.resume()
+      if (path === Protocol.paths.stream) {
+        streams.open++
+        response.on("close", () => streams.open--)
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.write("data: {\"content\":\"Hel\"}\n\n")
+        if (options?.hang !== true) response.end("data: {\"content\":\"Hello\"}\n\ndata: [DONE]\n\n")
+      } else {
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify({ data: { token: "token", expires_at: 4e9 } }))
+      }
+    })
+    const port = yield* listen(server)
+    return { url: `http://127.0.0.1:${port}`, port, paths, streams }
+  })
+
+/** A proxy that notes what it is asked to connect to. */
+const makeProxy = (options?: { readonly authorization?: string }) =>
+  Effect.gen(function*() {
+    const targets: Array<string> = []
+    const sockets = { open: 0 }
+    const server: ProxyServer = createProxy(Http.createServer())
+    server.on("connect", (request) => targets.push(request.url!))
+    server.on("connection", (socket) => {
+      sockets.open++
+      socket.on("close", () => sockets.open--)
+    })
+    if (options?.authorization !== undefined) {
+      server.authenticate = (request) => request.headers["proxy-authorization"] === options.authorization
+    }
+    // A tunnel is no longer the server's, so nothing but its other end closes it.
+    const port = yield* listen(server)
+    return { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}`, targets, sockets }
+  })
+
+const closedPort = Effect.scoped(listen(Http.createServer()))
+
+const talk = (url: string, proxy: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError>) =>
+  GPTalk.generateText({ prompt: "Hi" }).pipe(
+    Effect.provide(GPTalk.layer({ url, retries: 0 }).pipe(Layer.provide(proxy)))
+  )
+
+const withEnv = (entries: Record<string, string>) => (layer: typeof NodeProxy.layerEnv) =>
+  Layer.provide(
+    layer,
+    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries)), { pathDelim: "/" }))
+  )
+
+const setEnv = (name: string, value: string | undefined) => {
+  const set = (value: string | undefined) =>
+    Effect.sync(() => {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    })
+  return Effect.suspend(() => {
+    const before = process.env[name]
+    return Effect.acquireRelease(set(value), () => set(before))
+  })
+}
+
+const buildError = (layer: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError>) =>
+  Effect.flip(Effect.scoped(Layer.build(layer)))
+
+const assertHides = (value: unknown) => {
+  const printed = [Util.inspect(value, { depth: 20, showHidden: true }), String(value), JSON.stringify(value)].join()
+  for (const word of [secret, encodeURIComponent(secret), authorization.slice(6)]) {
+    assert.notInclude(printed, word)
+  }
+}
+
+describe("NodeProxy", () => {
+  describe("layer", () => {
+    it.scopedLive("sends all three requests to a plain http service through the proxy", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const reply = yield* talk(service.url, NodeProxy.layer(proxy.url))
+        assert.strictEqual(reply, "Hello")
+        assert.deepStrictEqual(service.paths, [Protocol.paths.login, Protocol.paths.text, Protocol.paths.stream])
+        assert.isAtLeast(proxy.targets.length, 1)
+        assert.deepStrictEqual(new Set(proxy.targets), new Set([`127.0.0.1:${service.port}`]))
+      }))
+
+    it.scopedLive("reaches nothing without the proxy", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const port = yield* closedPort
+        const error = yield* Effect.flip(talk(service.url, NodeProxy.layer(`http://127.0.0.1:${port}`)))
+        assert.strictEqual(error._tag, "ConnectionError")
+        assert.strictEqual(error._tag === "ConnectionError" && error.cause.code, "ECONNREFUSED")
+        assert.deepStrictEqual(service.paths, [])
+      }))
+
+    for (
+      const [kind, make] of [
+        ["string", (url: string) => url],
+        ["URL", (url: string) => new URL(url)],
+        ["redacted string", (url: string) => Redacted.make(url)],
+        ["redacted URL", (url: string) => Redacted.make(new URL(url))]
+      ] as const
+    ) {
+      it.scopedLive(`takes user and password from a ${kind}`, () =>
+        Effect.gen(function*() {
+          const service = yield* makeService()
+          const proxy = yield* makeProxy({ authorization })
+          const layer = NodeProxy.layer(make(`http://${credentials}@${proxy.host}`))
+          assert.strictEqual(yield* talk(service.url, layer), "Hello")
+          assert.isAtLeast(proxy.targets.length, 1)
+        }))
+    }
+
+    it.scopedLive("takes a user without a password", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy({ authorization: `Basic ${btoa("key:")}` })
+        assert.strictEqual(yield* talk(service.url, NodeProxy.layer(`http://key@${proxy.host}`)), "Hello")
+      }))
+
+    for (const [kind, prefix] of [["no password", ""], ["a wrong password", "user:wrong@"]] as const) {
+      it.scopedLive(`fails with the proxy's status for ${kind}`, () =>
+        Effect.gen(function*() {
+          const service = yield* makeService()
+          const proxy = yield* makeProxy({ authorization })
+          const error = yield* Effect.flip(talk(service.url, NodeProxy.layer(`http://${prefix}${proxy.host}`)))
+          assert.strictEqual(error._tag, "ConnectionError")
+          assert.include(error.message, "407")
+          assert.deepStrictEqual(service.paths, [])
+        }))
+    }
+
+    it.scopedLive("prints the password nowhere", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const port = yield* closedPort
+        const proxy = yield* makeProxy({ authorization: "Basic other" })
+        const printed: Array<unknown> = []
+        const logger = Logger.make((options) => void printed.push(Logger.jsonLogger.log(options), options.message))
+        const request = (url: string) =>
+          Effect.gen(function*() {
+            const client = yield* HttpClient.HttpClient
+            printed.push(client, yield* Effect.exit(client.get(service.url)))
+            const exit = yield* Effect.exit(talk(service.url, NodeProxy.layer(url)))
+            assert.isTrue(Exit.isFailure(exit))
+            printed.push(exit, Exit.isFailure(exit) ? Cause.pretty(exit.cause, { renderErrorCause: true }) : "")
+          }).pipe(Effect.provide(NodeProxy.layer(url)))
+        yield* Effect.all([
+          request(`http://${credentials}@127.0.0.1:${port}`),
+          request(`http://${credentials}@${proxy.host}`),
+          Effect.exit(talk(service.url, NodeProxy.layer(`ftp://${credentials}@127.0.0.1`))).pipe(
+            Effect.tap((exit) => Effect.sync(() => printed.push(exit)))
+          )
+        ]).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Logger.withMinimumLogLevel(LogLevel.All)
+        )
+        assert.isAtLeast(printed.length, 8)
+        printed.forEach(assertHides)
+      }))
+
+    for (
+      const [kind, url] of [
+        ["no URL", "not a url"],
+        ["empty", ""],
+        ["a host and a port alone", "localhost:3128"],
+        ["a URL of another kind", `ftp://${credentials}@localhost`],
+        ["a URL whose password is not percent-encoded", "http://user:50%@localhost"]
+      ] as const
+    ) {
+      it.effect(`is a ConfigError for ${kind}`, () =>
+        Effect.gen(function*() {
+          const error = yield* buildError(NodeProxy.layer(url))
+          assert.isTrue(ConfigError.isInvalidData(error))
+          assert.include(String(error), "Expected the URL of a proxy")
+          assertHides(error)
+        }))
+    }
+
+    it.scopedLive("closes its connections with the layer", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        yield* Effect.gen(function*() {
+          const client = yield* HttpClient.HttpClient
+          yield* Effect.scoped(Effect.flatMap(client.get(service.url + Protocol.paths.login), (_) => _.text))
+          assert.isAtLeast(proxy.sockets.open, 1)
+        }).pipe(Effect.provide(NodeProxy.layer(proxy.url)))
+        yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => proxy.sockets.open === 0, times: 40 }))
+        assert.strictEqual(proxy.sockets.open, 0)
+      }))
+
+    it.scopedLive("closes the stream at the service when the consumer stops", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService({ hang: true })
+        const proxy = yield* makeProxy()
+        yield* Effect.gen(function*() {
+          const deltas = yield* GPTalk.streamText({ prompt: "Hi" }).pipe(Stream.take(1), Stream.runCollect)
+          assert.deepStrictEqual(Array.from(deltas), ["Hel"])
+          yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => service.streams.open === 0, times: 40 }))
+          assert.strictEqual(service.streams.open, 0)
+        }).pipe(Effect.provide(GPTalk.layer({ url: service.url }).pipe(Layer.provide(NodeProxy.layer(proxy.url)))))
+      }))
+  })
+
+  describe("layerEnv", () => {
+    for (const name of ["HTTP_PROXY", "http_proxy"]) {
+      it.scopedLive(`goes through ${name}, with user and password`, () =>
+        Effect.gen(function*() {
+          const service = yield* makeService()
+          const proxy = yield* makeProxy({ authorization })
+          const layer = NodeProxy.layerEnv.pipe(withEnv({ [name]: `http://${credentials}@${proxy.host}` }))
+          assert.strictEqual(yield* talk(service.url, layer), "Hello")
+          assert.isAtLeast(proxy.targets.length, 1)
+        }))
+    }
+
+    it.scopedLive("prefers the lower-case name", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const other = yield* makeProxy()
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: other.url, http_proxy: proxy.url }))
+        assert.strictEqual(yield* talk(service.url, layer), "Hello")
+        assert.isAtLeast(proxy.targets.length, 1)
+        assert.deepStrictEqual(other.targets, [])
+      }))
+
+    for (const no of ["127.0.0.1", "example.com, 127.0.0.1", "*"]) {
+      it.scopedLive(`goes past the proxy for NO_PROXY=${no}`, () =>
+        Effect.gen(function*() {
+          const service = yield* makeService()
+          const proxy = yield* makeProxy()
+          const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, NO_PROXY: no }))
+          assert.strictEqual(yield* talk(service.url, layer), "Hello")
+          assert.deepStrictEqual(proxy.targets, [])
+        }))
+    }
+
+    it.scopedLive("goes through the proxy for hosts that NO_PROXY does not name", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, no_proxy: "127.0.0.1:1,example.com" }))
+        assert.strictEqual(yield* talk(service.url, layer), "Hello")
+        assert.isAtLeast(proxy.targets.length, 1)
+      }))
+
+    it.scopedLive("does not send plain http through HTTPS_PROXY", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: proxy.url }))
+        assert.strictEqual(yield* talk(service.url, layer), "Hello")
+        assert.deepStrictEqual(proxy.targets, [])
+      }))
+
+    it.scopedLive("sends https through HTTPS_PROXY", () =>
+      Effect.gen(function*() {
+        const proxy = yield* makeProxy()
+        const port = yield* closedPort
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: proxy.url }))
+        yield* Effect.exit(talk(`https://127.0.0.1:${port}`, layer))
+        assert.deepStrictEqual(proxy.targets, [`127.0.0.1:${port}`])
+      }))
+
+    it.scopedLive("reads no environment but the one of Config", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        yield* setEnv("http_proxy", proxy.url)
+        yield* setEnv("no_proxy", "")
+        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: "" }))), "Hello")
+        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv.pipe(withEnv({}))), "Hello")
+        assert.deepStrictEqual(proxy.targets, [])
+        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv), "Hello")
+        assert.isAtLeast(proxy.targets.length, 1)
+      }))
+
+    it.effect("is a ConfigError with the variable's name for what is no proxy", () =>
+      Effect.gen(function*() {
+        for (const value of [`socks5://${credentials}@localhost`, `http://user@localhost`, "localhost:3128"]) {
+          const error = yield* buildError(NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: value })))
+          assert.isTrue(ConfigError.isInvalidData(error))
+          assert.deepStrictEqual(ConfigError.isInvalidData(error) && error.path, ["HTTPS_PROXY"])
+          assertHides(error)
+        }
+      }))
+  })
+})
