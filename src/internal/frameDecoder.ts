@@ -1,11 +1,16 @@
 /**
  * The bytes of an event stream into the deltas of a reply. A plain, synchronous thing: no effects, no `node:` import.
+ *
+ * Every frame repeats the whole reply, so parsing each one is work with the square of the reply's length. A frame that
+ * only adds text need not be parsed: `FrameShape` knows what the last one began and ended with, and what stands
+ * between is the delta.
  */
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../Protocol.js"
 import * as Fault from "./fault.js"
+import { FrameShape } from "./frameShape.js"
 import { describe } from "./issue.js"
 
 /**
@@ -24,22 +29,11 @@ const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
 const dataField = new TextEncoder().encode("data:")
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
-const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolean =>
   prefix.every((byte, index) => bytes[from + index] === byte)
 
-const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const [first] = parts
-  if (first !== undefined && parts.length === 1) return first
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const part of parts) {
-    whole.set(part, offset)
-    offset += part.length
-  }
-  return whole
-}
+const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 /** @internal */
 export class FrameDecoder {
@@ -54,11 +48,12 @@ export class FrameDecoder {
 
   /** Why the last frame could not be read, when no good one has come since. */
   private unreadable: string | undefined
-
-  /** How much of `text` was handed on: all of it, or all but half of a surrogate pair. */
-  private handedOn = 0
-  private readonly line: Array<Uint8Array> = []
-  private lineSize = 0
+  /** The first half of a surrogate pair, at the end of `text`, that was not handed on yet. */
+  private half = ""
+  private readonly shape = new FrameShape()
+  /** What has arrived of the current line beyond what repeats the shape. */
+  private readonly parts: Array<Uint8Array> = []
+  private partsSize = 0
   private isAfterCR = false
   private isFirstLine = true
 
@@ -67,34 +62,42 @@ export class FrameDecoder {
   /** The deltas that become known with the next bytes. */
   push(bytes: Uint8Array): Array<string> {
     const deltas: Array<string> = []
-    let start = this.isAfterCR && bytes[0] === LF ? 1 : 0
-    if (bytes.length > 0) this.isAfterCR = false
-    for (let index = start; index < bytes.length && this.outcome === undefined; index++) {
-      const byte = bytes[index]
-      if (byte !== LF && byte !== CR) continue
-      this.hold(bytes, start, index)
+    if (bytes.length === 0) return deltas
+    let index = this.isAfterCR && bytes[0] === LF ? 1 : 0
+    this.isAfterCR = false
+    // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
+    let nextLF = -1
+    let nextCR = -1
+    while (index < bytes.length && this.outcome === undefined) {
+      index += this.shape.match(bytes, index)
+      if (nextLF < index) nextLF = indexOf(bytes, LF, index)
+      if (nextCR < index) nextCR = indexOf(bytes, CR, index)
+      const end = Math.min(nextLF, nextCR, bytes.length)
+      this.hold(bytes, index, end)
+      if (end === bytes.length) break
       this.endLine(deltas)
-      if (byte === CR) {
-        if (index + 1 === bytes.length) this.isAfterCR = true
-        else if (bytes[index + 1] === LF) index++
+      index = end + 1
+      if (end === nextCR) {
+        if (index === bytes.length) this.isAfterCR = true
+        else if (bytes[index] === LF) index++
       }
-      start = index + 1
     }
-    if (this.outcome === undefined) this.hold(bytes, start, bytes.length)
     return deltas
   }
 
   /** The connection has ended: a last line without a line end counts only when it is `[DONE]`. */
   end(): Array<string> {
     const deltas: Array<string> = []
-    if (this.outcome === undefined && this.payload()?.startsWith(Protocol.done) === true) this.endReply(deltas)
+    if (this.outcome === undefined && this.payload(this.line())?.startsWith(Protocol.done) === true) {
+      this.endReply(deltas)
+    }
     return deltas
   }
 
   private hold(bytes: Uint8Array, start: number, end: number): void {
-    if (end > start) this.line.push(bytes.subarray(start, end))
-    this.lineSize += end - start
-    if (this.lineSize > this.maxFrameSize) {
+    if (end > start) this.parts.push(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+    this.partsSize += end - start
+    if (this.shape.matched + this.partsSize > this.maxFrameSize) {
       this.outcome = {
         _tag: "Malformed",
         issue: `expected a frame of at most ${this.maxFrameSize} bytes, found a larger one`
@@ -102,32 +105,52 @@ export class FrameDecoder {
     }
   }
 
+  private endLine(deltas: Array<string>): void {
+    if (this.outcome !== undefined) return
+    if (this.shape.matched + this.partsSize > 0) {
+      const rest = concat(this.parts, this.partsSize)
+      const tail = this.shape.continuation(rest)
+      if (tail === undefined) this.readLine(this.line(), deltas)
+      else {
+        this.addText(tail, deltas)
+        this.isGood()
+      }
+      this.parts.length = 0
+      this.partsSize = 0
+    }
+    this.shape.restart()
+    this.isFirstLine = false
+  }
+
+  private line(): Uint8Array {
+    const { repeated } = this.shape
+    return concat([repeated, ...this.parts], repeated.length + this.partsSize)
+  }
+
+  private readLine(line: Uint8Array, deltas: Array<string>): void {
+    const payload = this.payload(line)
+    if (payload === undefined) return
+    if (payload.startsWith(Protocol.done)) return this.endReply(deltas)
+    Either.match(Fault.parseJson(payload), {
+      onLeft: (issue) => this.passOver(issue),
+      onRight: (json) => {
+        const text = this.readFrame(json, deltas)
+        // A byte order mark is nothing but the first line's, so it must not be taken for a part of the shape.
+        if (text === this.text && line[0] === dataField[0]) this.shape.learn(line, payload)
+      }
+    })
+  }
+
   /** What follows `data:` on the line, if it is such a line and means something. */
-  private payload(): string | undefined {
-    const line = concat(this.line, this.lineSize)
+  private payload(line: Uint8Array): string | undefined {
     const start = this.isFirstLine && startsWith(line, byteOrderMark, 0) ? byteOrderMark.length : 0
     if (!startsWith(line, dataField, start)) return undefined
-    try {
-      const payload = utf8.decode(line.subarray(start + dataField.length)).trim()
-      return payload === "" || payload.startsWith(":") ? undefined : payload
-    } catch {
+    const payload = Either.try(() => utf8.decode(line.subarray(start + dataField.length)).trim())
+    if (Either.isLeft(payload)) {
       this.passOver("expected UTF-8, found other bytes")
       return undefined
     }
-  }
-
-  private endLine(deltas: Array<string>): void {
-    if (this.outcome !== undefined) return
-    const payload = this.payload()
-    this.line.length = 0
-    this.lineSize = 0
-    this.isFirstLine = false
-    if (payload === undefined) return
-    if (payload.startsWith(Protocol.done)) this.endReply(deltas)
-    else {Either.match(Fault.parseJson(payload), {
-        onLeft: (issue) => this.passOver(issue),
-        onRight: (json) => this.frame(json, deltas)
-      })}
+    return payload.right === "" || payload.right.startsWith(":") ? undefined : payload.right
   }
 
   private passOver(issue: string): void {
@@ -135,40 +158,68 @@ export class FrameDecoder {
     this.passedOver.push(issue)
   }
 
+  private isGood(): void {
+    this.goodFrames++
+    this.unreadable = undefined
+  }
+
   private endReply(deltas: Array<string>): void {
     if (this.unreadable !== undefined) {
       this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.unreadable}` }
       return
     }
-    if (this.handedOn < this.text.length) deltas.push("\ufffd")
+    if (this.half !== "") deltas.push("\ufffd")
     this.outcome = { _tag: "Done" }
   }
 
-  private frame(json: unknown, deltas: Array<string>): void {
+  /** The frame's `content`, where it is a good one. */
+  private readFrame(json: unknown, deltas: Array<string>): string | undefined {
     if (!Predicate.hasProperty(json, "content")) {
       const fault = Fault.serviceFault(json)
       if (fault !== undefined) this.outcome = { _tag: "ServiceFault", fault }
-      return
+      return undefined
     }
-    Either.match(decodeFrame(json), {
-      onLeft: (error) => this.passOver(describe(error)),
-      onRight: ({ content }) => this.content(content, deltas)
-    })
-  }
-
-  private content(content: string, deltas: Array<string>): void {
+    const frame = decodeFrame(json)
+    if (Either.isLeft(frame)) {
+      this.passOver(describe(frame.left))
+      return undefined
+    }
+    const { content } = frame.right
     if (content.startsWith(this.text)) {
-      this.text = content
-      const end = isHighSurrogate(content.charCodeAt(content.length - 1)) ? content.length - 1 : content.length
-      if (end > this.handedOn) {
-        deltas.push(content.slice(this.handedOn, end).replace(/\p{Surrogate}/gu, "\ufffd"))
-        this.handedOn = end
-      }
+      this.addText(content.slice(this.text.length), deltas)
     } else if (!this.text.startsWith(content)) {
       this.outcome = { _tag: "Malformed", issue: "expected text that continues what came before, found other text" }
-      return
+      return undefined
     }
-    this.goodFrames++
-    this.unreadable = undefined
+    this.isGood()
+    return content
   }
+
+  private addText(tail: string, deltas: Array<string>): void {
+    if (tail === "") return
+    this.text += tail
+    const text = this.half + tail
+    const isHalf = isHighSurrogate(text.charCodeAt(text.length - 1))
+    this.half = isHalf ? text.slice(-1) : ""
+    const delta = isHalf ? text.slice(0, -1) : text
+    if (delta !== "") deltas.push(hasSurrogate.test(delta) ? delta.replace(/\p{Surrogate}/gu, "\ufffd") : delta)
+  }
+}
+
+const hasSurrogate = /[\ud800-\udfff]/
+
+const indexOf = (bytes: Uint8Array, byte: number, from: number): number => {
+  const index = bytes.indexOf(byte, from)
+  return index === -1 ? Infinity : index
+}
+
+const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
 }
