@@ -34,6 +34,8 @@ import { toMessages } from "./internal/aiPrompt.js"
  */
 export class Config extends Context.Tag("effect-gptalk/GPTalkLanguageModel/Config")<Config, Config.Service>() {
   /**
+   * What is in force here, if anything is.
+   *
    * @since 0.1.0
    */
   static readonly getOrUndefined: Effect.Effect<Config.Service | undefined> = Effect.map(
@@ -108,7 +110,7 @@ export const make = (options?: Options): Effect.Effect<LanguageModel.Service, ne
   Effect.flatMap(GPTalk.GPTalk, (service) =>
     LanguageModel.make({
       generateText: Effect.fnUntraced(function*(providerOptions) {
-        const origin = originOf("generateText")
+        const origin = originOf(providerOptions.responseFormat.type === "json" ? "generateObject" : "generateText")
         const { model, request } = yield* prepare(service, options, providerOptions, origin)
         const text = yield* Effect.mapError(service.generateText(request), fromGPTalkError(origin))
         const metadata = yield* makeMetadata(model, providerOptions.span)
@@ -137,8 +139,22 @@ export const make = (options?: Options): Effect.Effect<LanguageModel.Service, ne
     }))
 
 /**
+ * The service as a layer. With no `model`, that of the `GPTalk` layer answers.
+ *
  * @since 0.1.0
  * @category layers
+ * @example
+ * import * as LanguageModel from "@effect/ai/LanguageModel"
+ * import * as Console from "effect/Console"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
+ *
+ * // Still needs a GPTalk.GPTalk.
+ * const program = LanguageModel.streamText({ prompt: "Hi" }).pipe(
+ *   Stream.runForEach((part) => Console.log(part.type === "text-delta" ? part.delta : "")),
+ *   Effect.provide(GPTalkLanguageModel.layer({ config: { temperature: 0.5 } }))
+ * )
  */
 export const layer = (options?: Options): Layer.Layer<LanguageModel.LanguageModel, never, GPTalk.GPTalk> =>
   Layer.effect(LanguageModel.LanguageModel, make(options))

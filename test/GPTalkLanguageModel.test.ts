@@ -374,6 +374,7 @@ describe("GPTalkLanguageModel", () => {
         Effect.gen(function*() {
           const error = yield* Effect.flip(generateAnswer.pipe(Effect.provide(says(text).model)))
           assert.strictEqual(error._tag, "MalformedOutput")
+          assert.strictEqual(error.method, "generateObject")
           assert.notInclude(Cause.pretty(Cause.fail(error)), "SECRET")
         }))
     }
