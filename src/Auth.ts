@@ -129,14 +129,18 @@ const makeWith = Effect.fnUntraced(function*(
       body: { fingerprint, platform: "fingerprint" },
       answer: Protocol.LoginAnswer,
       secrets: [fingerprint]
-    })).pipe(Effect.withSpan("GPTalk.login", { captureStackTrace: false }))
+    })).pipe(
+      // A span gets to see what it ends with.
+      Effect.map(({ data }) => ({ token: Redacted.make(data.token), expiresAt: toMillis(data.expires_at) })),
+      Effect.withSpan("GPTalk.login", { captureStackTrace: false })
+    )
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
   const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
     Effect.interruptible(login).pipe(
-      Effect.tap(({ data }) => modify((_) => Sessions.issued(_, session.id, toMillis(data.expires_at)))),
-      Effect.map(({ data }) => Redacted.make(data.token)),
+      Effect.tap(({ expiresAt }) => modify((_) => Sessions.issued(_, session.id, expiresAt))),
+      Effect.map(({ token }) => token),
       Effect.exit,
       Effect.flatMap((exit) =>
         Effect.zipRight(
