@@ -45,10 +45,14 @@ export interface Exchange {
 const longestRetryAfter = Duration.seconds(60)
 
 /**
- * 0.5 s, doubling to 8 s, each shorter by up to a fifth so that those who failed together do not return together.
+ * 0.5 s, doubling to 8 s, each shorter by up to a fifth so that those who failed together do not return together. In
+ * whole milliseconds, as the clocks count them: a `TestClock` that stands between two cannot tell its nanoseconds.
  */
 const backoff = (attempt: number): Effect.Effect<Duration.Duration> =>
-  Effect.map(Random.nextRange(0.8, 1), (jitter) => Duration.millis(Math.min(500 * 2 ** attempt, 8000) * jitter))
+  Effect.map(
+    Random.nextRange(0.8, 1),
+    (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** attempt, 8000) * jitter))
+  )
 
 /** How long to wait before the next attempt; none when there must not be one. */
 const retryDelay = (

@@ -39,7 +39,7 @@ const describeAt = (issue: ParseResult.ParseIssue, at: ReadonlyArray<PropertyKey
         ? clause(at, expected(issue.ast), issue.actual)
         : describeAt(issue.issue, at)
     case "Missing":
-      return clause(at, expected(issue.ast), undefined)
+      return clause(at, expected(issue.ast.type), undefined)
     default:
       return clause(at, "ast" in issue ? expected(issue.ast) : "nothing", issue.actual)
   }

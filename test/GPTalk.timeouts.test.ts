@@ -1,0 +1,295 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as MockClient from "./utils/mockClient.js"
+
+const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
+  Effect.provide(Layer.provide(GPTalk.layer({ retries: 0, ...options }), client.layer))
+
+const ask = GPTalk.generateText({ prompt: "Hi" })
+
+/** How the call failed, if it is over. */
+const failure = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<object, A> =>
+  Effect.flatMap(Fiber.poll(fiber), (exit) =>
+    Option.isNone(exit)
+      ? Effect.succeed({ _tag: "still running" })
+      : Effect.map(Effect.flip(Fiber.join(fiber)), Object))
+
+const isRunning = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<boolean> =>
+  Effect.map(Fiber.poll(fiber), Option.isNone)
+
+const timeout = (phase: "response" | "firstDelta" | "idle", step: MockClient.Step, after: Duration.DurationInput) => ({
+  _tag: "TimeoutError",
+  phase,
+  step,
+  after: Duration.decode(after)
+})
+
+/** A stream whose frames are written by the test. */
+const withSource = (options?: GPTalk.Options) => {
+  const source = new MockClient.Source()
+  const client = MockClient.make({ stream: () => source.response })
+  return { source, provide: provide(client, options) }
+}
+
+/** A JSON answer of which only a part comes. */
+const half = (): Response => {
+  const source = new MockClient.Source()
+  source.emit("{\"data\":")
+  return new Response(source.response.body, { headers: { "content-type": "application/json" } })
+}
+
+describe("GPTalk timeouts", () => {
+  describe("response", () => {
+    it.effect.each(["login", "text", "stream"] as const)("runs out when nothing answers to %s", (step) => {
+      const client = MockClient.make({ [step]: () => Effect.never })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("29 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* failure(fiber), timeout("response", step, "30 seconds"))
+      }).pipe(provide(client))
+    })
+
+    it.effect.each(["login", "text"] as const)("runs to the whole JSON answer of %s", (step) => {
+      const client = MockClient.make({ [step]: half })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("30 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("response", step, "30 seconds"))
+      }).pipe(provide(client))
+    })
+
+    it.effect("runs to the headers of the stream only", () => {
+      const { provide, source } = withSource({ timeouts: { response: "1 second" } })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("50 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+        source.emit(MockClient.frame("a") + MockClient.done)
+        assert.strictEqual(yield* Fiber.join(fiber), "a")
+      }).pipe(provide)
+    })
+
+    it.effect("is what the option says", () => {
+      const client = MockClient.make({ login: () => Effect.never })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("response", "login", "2 seconds"))
+      }).pipe(provide(client, { timeouts: { response: "2 seconds" } }))
+    })
+
+    it.effect("lets go of the request", () => {
+      const client = MockClient.make({ text: () => Effect.never })
+      return Effect.gen(function*() {
+        yield* Effect.fork(ask)
+        yield* TestClock.adjust("30 seconds")
+        assert.isTrue(client.of("text")[0]!.signal.aborted)
+      }).pipe(provide(client))
+    })
+  })
+
+  describe("firstDelta", () => {
+    it.effect("runs from the headers of the stream", () => {
+      const source = new MockClient.Source()
+      const client = MockClient.make({ stream: () => Effect.delay(Effect.sync(() => source.response), "20 seconds") })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("79 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* failure(fiber), timeout("firstDelta", "stream", "60 seconds"))
+      }).pipe(provide(client))
+    })
+
+    it.effect("is not renewed by comments, nor by frames without text", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        for (let count = 0; count < 6; count++) {
+          yield* TestClock.adjust("10 seconds")
+          if (count < 5) source.emit(`: keepalive\n${MockClient.frame("")}data: {"id":1}\n`)
+        }
+        assert.deepInclude(yield* failure(fiber), timeout("firstDelta", "stream", "60 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("is what the option says", () => {
+      const { provide } = withSource({ timeouts: { firstDelta: 500 } })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust(500)
+        assert.deepInclude(yield* failure(fiber), timeout("firstDelta", "stream", 500))
+      }).pipe(provide)
+    })
+
+    it.effect("does not run on once the delta is there", () => {
+      const { provide, source } = withSource({ timeouts: { firstDelta: "5 seconds", idle: "1 hour" } })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("4 seconds")
+        source.emit(MockClient.frame("a"))
+        yield* TestClock.adjust("30 minutes")
+        assert.isTrue(yield* isRunning(fiber))
+      }).pipe(provide)
+    })
+
+    it.effect("that is infinite never runs out", () => {
+      const { provide, source } = withSource({ timeouts: { firstDelta: Duration.infinity } })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("5 hours")
+        source.emit(MockClient.frame("a") + MockClient.done)
+        assert.strictEqual(yield* Fiber.join(fiber), "a")
+      }).pipe(provide)
+    })
+  })
+
+  describe("idle", () => {
+    const start = (source: MockClient.Source) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust(0)
+        source.emit(MockClient.frame("a"))
+        yield* TestClock.adjust(0)
+        return fiber
+      })
+
+    it.effect("runs from the last frame", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const fiber = yield* start(source)
+        yield* TestClock.adjust("40 seconds")
+        source.emit(MockClient.frame("ab"))
+        yield* TestClock.adjust("59 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "60 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("is renewed by a repeated frame", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const fiber = yield* start(source)
+        yield* TestClock.adjust("40 seconds")
+        source.emit(MockClient.frame("a"))
+        yield* TestClock.adjust("40 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+      }).pipe(provide)
+    })
+
+    it.effect.each([
+      ["comments", ": keepalive\n"],
+      ["comments in data lines", "data: : keepalive\n"],
+      ["empty data lines", "data:\n\n"],
+      ["frames without content", "data: {\"id\":1}\n"],
+      ["unreadable frames", "data: {\n"],
+      ["the beginning of a frame", " "]
+    ])("%s do not keep a dead stream alive", ([_, line]) => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const fiber = yield* start(source)
+        for (let count = 0; count < 5; count++) {
+          yield* TestClock.adjust("10 seconds")
+          source.emit(line!)
+        }
+        yield* TestClock.adjust("9 seconds")
+        assert.isTrue(yield* isRunning(fiber))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "60 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("shorter than firstDelta counts as soon as there is text", () => {
+      const { provide, source } = withSource({ timeouts: { firstDelta: "1 hour", idle: "2 seconds" } })
+      return Effect.gen(function*() {
+        const fiber = yield* start(source)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "2 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("shorter than an infinite firstDelta counts too", () => {
+      const { provide, source } = withSource({ timeouts: { firstDelta: Duration.infinity, idle: "2 seconds" } })
+      return Effect.gen(function*() {
+        const fiber = yield* start(source)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "2 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("closes the connection", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        yield* start(source)
+        yield* TestClock.adjust("60 seconds")
+        assert.isTrue(source.isCancelled)
+      }).pipe(provide)
+    })
+  })
+
+  describe("time that the consumer holds back", () => {
+    /** Takes the first delta, then lets an hour pass, then takes the rest. */
+    const slowly = (whileHeld: () => void) =>
+      Effect.gen(function*() {
+        const isHeld = yield* Deferred.make<void>()
+        const fiber = yield* GPTalk.streamText({ prompt: "Hi" }).pipe(
+          Stream.tap((delta) =>
+            delta === "a" ? Effect.zipRight(Deferred.succeed(isHeld, undefined), Effect.sleep("1 hour")) : Effect.void
+          ),
+          Stream.mkString,
+          Effect.fork
+        )
+        yield* Deferred.await(isHeld)
+        yield* TestClock.adjust("30 minutes")
+        whileHeld()
+        yield* TestClock.adjust("30 minutes")
+        return fiber
+      })
+
+    it.effect("does not count for idle when the stream goes on meanwhile", () => {
+      const { provide, source } = withSource()
+      source.emit(MockClient.frame("a"))
+      return Effect.gen(function*() {
+        const fiber = yield* slowly(() => source.emit(MockClient.frame("ab") + MockClient.done))
+        assert.strictEqual(yield* Fiber.join(fiber), "ab")
+      }).pipe(provide)
+    })
+
+    it.effect("does not count for idle when the stream goes on later", () => {
+      const { provide, source } = withSource()
+      source.emit(MockClient.frame("a"))
+      return Effect.gen(function*() {
+        const fiber = yield* slowly(() => {})
+        yield* TestClock.adjust("59 seconds")
+        source.emit(MockClient.frame("ab") + MockClient.done)
+        assert.strictEqual(yield* Fiber.join(fiber), "ab")
+      }).pipe(provide)
+    })
+
+    it.effect("is not given to the service as time of its own", () => {
+      const { provide, source } = withSource()
+      source.emit(MockClient.frame("a"))
+      return Effect.gen(function*() {
+        const fiber = yield* slowly(() => {})
+        yield* TestClock.adjust("60 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "60 seconds"))
+      }).pipe(provide)
+    })
+
+    it.effect("before it asks for the first delta sends nothing, and so counts for nothing", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const pull = yield* Stream.toPull(GPTalk.streamText({ prompt: "Hi" }))
+        yield* TestClock.adjust("1 hour")
+        const fiber = yield* Effect.fork(pull)
+        yield* TestClock.adjust("59 seconds")
+        source.emit(MockClient.frame("a"))
+        assert.deepStrictEqual([...yield* Fiber.join(fiber)], ["a"])
+      }).pipe(Effect.scoped, provide)
+    })
+  })
+})
