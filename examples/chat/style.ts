@@ -1,0 +1,17 @@
+/**
+ * How things look on stderr, where that is a terminal: colours unless `NO_COLOR` is set or the terminal has none.
+ */
+const hasColors = process.stderr.isTTY && process.stderr.hasColors()
+
+const color = (code: number) => (text: string): string => hasColors ? `\x1b[${code}m${text}\x1b[0m` : text
+
+export const dim = color(2)
+export const accent = color(36)
+
+const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
+
+/** Text from outside, without what would command the terminal instead of being shown. */
+export const printable = (text: string): string => text.replace(controls, "")
+
+/** One line, whatever the message holds. */
+export const error = (message: string): string => color(31)(printable(message.replace(/\s*[\r\n]+\s*/g, " ")))

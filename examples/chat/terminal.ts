@@ -1,0 +1,142 @@
+/**
+ * The keyboard of a conversation: lines with editing and history while a question is open, Ctrl-C while a reply runs.
+ */
+import { Effect } from "effect"
+import type { Option, Scope } from "effect"
+import { createInterface } from "node:readline"
+import { PassThrough } from "node:stream"
+import type { ReadStream } from "node:tty"
+import { accent } from "./style.js"
+
+export interface Terminal {
+  /** The next line; none when the user leaves, by Ctrl-D or Ctrl-C. */
+  readonly ask: Effect.Effect<Option.Option<string>>
+  /** Runs the effect until Ctrl-C; none when that came first. */
+  readonly untilStopped: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Option.Option<A>, E, R>
+}
+
+const ctrlC = 3
+const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
+
+/**
+ * Keys on their way to readline. They get there one line per question, so that what is typed (or pasted) while a reply
+ * runs does not mix with it, but waits for the next prompt.
+ */
+class Keys extends PassThrough {
+  private held = Buffer.alloc(0)
+  private isAsking = false
+  onCtrlC = () => {}
+
+  constructor(private readonly source: ReadStream) {
+    super()
+    source.on("data", this.receive)
+    source.on("end", this.leave)
+    source.on("error", this.leave)
+  }
+
+  /** readline calls this. */
+  setRawMode(isRaw: boolean): void {
+    if (this.source.isTTY) this.source.setRawMode(isRaw)
+  }
+
+  ask(): void {
+    this.isAsking = true
+    this.release()
+  }
+
+  close(): void {
+    this.source.off("data", this.receive)
+    this.source.off("end", this.leave)
+    this.source.pause()
+  }
+
+  private readonly leave = () => this.end()
+
+  private readonly receive = (keys: Buffer) => {
+    if (!this.isAsking && keys.includes(ctrlC)) {
+      this.held = Buffer.alloc(0)
+      return this.onCtrlC()
+    }
+    this.held = Buffer.concat([this.held, keys])
+    if (this.isAsking) this.release()
+  }
+
+  private release(): void {
+    const end = this.held.findIndex(isLineEnd)
+    const keys = end === -1 ? this.held : this.held.subarray(0, end + 1)
+    const isCrLf = this.held[end] === 13 && this.held[end + 1] === 10
+    this.held = this.held.subarray(keys.length + (isCrLf ? 1 : 0))
+    if (end !== -1) this.isAsking = false
+    if (keys.length > 0) this.write(keys)
+  }
+}
+
+export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const keys = new Keys(process.stdin)
+      const lines = createInterface({
+        input: keys,
+        output: process.stderr,
+        terminal: process.stderr.isTTY,
+        prompt: accent("› "),
+        historySize: 1000,
+        removeHistoryDuplicates: true
+      })
+      // Ctrl-Z stops the whole job: npm and tsx, which wait for this process, and not this process alone.
+      lines.on("SIGTSTP", () => {
+        process.once("SIGCONT", () => {
+          keys.setRawMode(true)
+          lines.prompt(true)
+        })
+        keys.setRawMode(false)
+        process.kill(0, "SIGTSTP")
+      })
+      return { keys, lines, isClosed: false }
+    }),
+    ({ keys, lines }) =>
+      Effect.sync(() => {
+        lines.close()
+        keys.close()
+      })
+  ),
+  (state) => {
+    const { keys, lines } = state
+    lines.once("close", () => {
+      state.isClosed = true
+    })
+    return {
+      ask: Effect.async((resume) => {
+        if (state.isClosed) return resume(Effect.succeedNone)
+        const off = () => {
+          lines.off("line", onLine)
+          lines.off("close", onClose)
+        }
+        const onLine = (line: string) => {
+          off()
+          resume(Effect.succeedSome(line))
+        }
+        const onClose = () => {
+          off()
+          process.stderr.write("\n")
+          resume(Effect.succeedNone)
+        }
+        lines.on("line", onLine)
+        lines.on("close", onClose)
+        lines.prompt()
+        keys.ask()
+        return Effect.sync(off)
+      }),
+      untilStopped: (effect) =>
+        Effect.raceFirst(
+          Effect.asSome(effect),
+          Effect.async<Option.Option<never>>((resume) => {
+            keys.onCtrlC = () => resume(Effect.succeedNone)
+            return Effect.sync(() => {
+              keys.onCtrlC = () => {}
+            })
+          })
+        )
+    }
+  }
+)
