@@ -7,21 +7,19 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Fault from "./internal/fault.js"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
-import { describe } from "./internal/issue.js"
+import { readJson, Refusal } from "./internal/requestBody.js"
 import { SessionStore } from "./internal/sessionStore.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
@@ -48,12 +46,6 @@ export interface Options {
   readonly maxBodySize?: number | undefined
 }
 
-/** An answer that is not the one asked for: a status and the service's one error shape. */
-class Refusal {
-  readonly _tag = "Refusal"
-  constructor(readonly code: 400 | 401 | 403 | 404 | 413 | 429, readonly msg: string) {}
-}
-
 const toResponse = ({ code, msg }: Refusal): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.unsafeJson({ code, msg } satisfies typeof Protocol.ErrorBody.Type, {
     status: code,
@@ -63,70 +55,49 @@ const toResponse = ({ code, msg }: Refusal): HttpServerResponse.HttpServerRespon
 const refuse = (code: Refusal["code"], msg: string): Effect.Effect<never, Refusal> =>
   Effect.fail(new Refusal(code, msg))
 
-/** How much of a body that is too large is still read, so that the client reads the answer and not a reset. */
-const discardFactor = 4
-
-const readText = Effect.fnUntraced(function*(
-  request: HttpServerRequest.HttpServerRequest,
-  maxBodySize: number
-): Effect.fn.Return<string, Refusal> {
-  const tooLarge = refuse(413, `the body is larger than ${maxBodySize} bytes`)
-  if (Number(request.headers["content-length"]) > maxBodySize) return yield* tooLarge
-  const decoder = new TextDecoder()
-  let text = ""
-  let size = 0
-  yield* request.stream.pipe(
-    Stream.runForEach((bytes) => {
-      size += bytes.length
-      if (size <= maxBodySize) text += decoder.decode(bytes, { stream: true })
-      return size > maxBodySize * discardFactor ? tooLarge : Effect.void
-    }),
-    Effect.catchAll((error) =>
-      error._tag === "Refusal" ? Effect.fail(error) : refuse(400, "the body could not be read")
-    )
-  )
-  return size > maxBodySize ? yield* tooLarge : text + decoder.decode()
-})
-
-const readJson = <A, I>(
-  request: HttpServerRequest.HttpServerRequest,
-  schema: Schema.Schema<A, I>,
-  maxBodySize: number
-): Effect.Effect<A, Refusal> =>
-  Effect.flatMap(readText(request, maxBodySize), (text) =>
-    Fault.parseJson(text).pipe(
-      Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
-      Either.mapLeft((issue) => new Refusal(400, issue))
-    ))
-
 const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
   /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
+
+/** How many bytes of frames are made before the client has taken them: each frame repeats the whole reply so far. */
+const batchSize = 16 * 1024
 
 /**
  * The frames of a reply. A failure, of whatever kind, ends it with an error frame and without `[DONE]`.
  */
 const toFrames = (deltas: Stream.Stream<string, unknown>): Stream.Stream<Uint8Array> => {
+  type Frames = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown>
   const encoder = new FrameEncoder()
   const write = (frame: Uint8Array) => Channel.write(Chunk.of(frame))
-  const frames: Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown> = Channel.readWithCause({
-    onInput: (chunk: Chunk.Chunk<string>) => {
-      const texts = Chunk.filter(chunk, (delta) => delta !== "")
-      return Channel.flatMap(Channel.write(Chunk.map(texts, (delta) => encoder.frame(delta))), () => frames)
-    },
+  const writeAll = (deltas: ReadonlyArray<string>, from: number): Frames => {
+    const batch: Array<Uint8Array> = []
+    let index = from
+    for (let size = 0; index < deltas.length && size < batchSize; index++) {
+      if (deltas[index] === "") continue
+      const frame = encoder.frame(deltas[index]!)
+      size += frame.length
+      batch.push(frame)
+    }
+    const next = () => index < deltas.length ? writeAll(deltas, index) : frames
+    return Channel.flatMap(Channel.write(Chunk.unsafeFromArray(batch)), next)
+  }
+  const frames: Frames = Channel.readWithCause({
+    onInput: (chunk: Chunk.Chunk<string>) => writeAll(Chunk.toReadonlyArray(chunk), 0),
     onFailure: (cause: Cause.Cause<unknown>) =>
-      Cause.isInterruptedOnly(cause)
-        ? Channel.failCause(cause as Cause.Cause<never>)
-        : Channel.zipRight(
-          Channel.fromEffect(Effect.logError("The responder failed; the client got an error frame.", cause)),
-          write(errorFrame({ code: 500, msg: "The responder failed." }))
-        ),
+      Channel.zipRight(
+        Channel.fromEffect(Effect.logError("The responder failed; the client got an error frame.", cause)),
+        write(errorFrame({ code: 500, msg: "The responder failed." }))
+      ),
     onDone: () => write(doneFrame)
   })
   return Stream.pipeThroughChannel(deltas, frames)
 }
 
-const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean =>
-  request.url.split("?", 1)[0]!.endsWith(Protocol.paths.stream)
+/** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */
+const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean => {
+  const path = request.url.split(/[?;#]/, 1)[0]!
+  const plain = Option.getOrElse(Option.liftThrowable(decodeURIComponent)(path), () => path)
+  return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
+}
 
 /**
  * Spans of the HTTP server carry the URL, and that of `stream` the stream token.
@@ -138,18 +109,35 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
   )
 )
 
+/** Closes the socket below a request, where there is one; the platform has no word for that. */
+const hangUp = (request: HttpServerRequest.HttpServerRequest): void => {
+  const { socket } = request.source as { readonly socket?: { readonly destroy?: () => void } | null }
+  socket?.destroy?.()
+}
+
 /**
- * Running replies end with the layer, whatever their responders do: an HTTP server waits for them before it closes.
+ * Running replies end with the layer, whatever their responders and their readers do: an HTTP server that closes waits
+ * for them, and would wait for ever for a client that reads no more.
  */
-const makeReplies: Effect.Effect<Effect.Effect<void, never, Scope.Scope>, never, Scope.Scope> = Effect.gen(function*() {
-  const running = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-  yield* Effect.addFinalizer(() => Fiber.interruptAll(running))
-  return Effect.withFiberRuntime((fiber) =>
-    Effect.acquireRelease(
-      Effect.sync(() => running.add(fiber)),
-      () => Effect.sync(() => running.delete(fiber))
-    )
+const makeReplies: Effect.Effect<
+  (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, never, Scope.Scope>,
+  never,
+  Scope.Scope
+> = Effect.gen(function*() {
+  const running = new Map<Fiber.RuntimeFiber<unknown, unknown>, HttpServerRequest.HttpServerRequest>()
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      const requests = [...running.values()]
+      return Effect.zipRight(Fiber.interruptAll(running.keys()), Effect.sync(() => requests.forEach(hangUp)))
+    })
   )
+  return (request) =>
+    Effect.withFiberRuntime((fiber) =>
+      Effect.acquireRelease(
+        Effect.sync(() => running.set(fiber, request)),
+        () => Effect.sync(() => running.delete(fiber))
+      )
+    )
 })
 
 /**
@@ -171,7 +159,7 @@ const routes = (options: Options = {}) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
     const responder = yield* Responder.Responder
     const register = yield* makeReplies
-    const maxBodySize = options.maxBodySize ?? 1024 * 1024
+    const bodies = { maxSize: options.maxBodySize ?? 1024 * 1024, scope: yield* Effect.scope }
     const store = new SessionStore({
       usageLimit: options.usageLimit ?? Protocol.defaultUsageLimit,
       sessionLifetime: Duration.decode(options.sessionLifetime ?? "1 hour"),
@@ -181,7 +169,7 @@ const routes = (options: Options = {}) =>
     })
 
     const login = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-      yield* readJson(request, Protocol.LoginRequest, maxBodySize)
+      yield* readJson(request, Protocol.LoginRequest, bodies)
       const session = store.login(yield* Clock.currentTimeMillis)
       if (session === undefined) return yield* refuse(429, "too many sessions are in use")
       return HttpServerResponse.unsafeJson({
@@ -195,7 +183,7 @@ const routes = (options: Options = {}) =>
       const standing = store.standing(token, yield* Clock.currentTimeMillis)
       if (standing === "unknown") return yield* refuse(401, "the session is not known, or has expired")
       if (standing === "spent") return yield* refuse(403, "the session is used up")
-      const body = yield* readJson(request, Protocol.TextRequest, maxBodySize)
+      const body = yield* readJson(request, Protocol.TextRequest, bodies)
       const now = yield* Clock.currentTimeMillis
       // Others may have used the session while the body was read.
       if (store.standing(token, now) !== "good") return yield* refuse(403, "the session is used up")
@@ -210,13 +198,13 @@ const routes = (options: Options = {}) =>
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
 
-    const stream = Effect.fnUntraced(function*() {
+    const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
-      const request = store.redeem(token, yield* Clock.currentTimeMillis)
-      if (request === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
-      yield* register
-      return HttpServerResponse.stream(toFrames(responder.respond(request)), {
+      const asked = store.redeem(token, yield* Clock.currentTimeMillis)
+      if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
+      const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
+      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(register(request), frames)), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
       })
@@ -225,8 +213,11 @@ const routes = (options: Options = {}) =>
     const answer = <R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, R>) =>
       Effect.catchAll(effect, (refusal) => Effect.succeed(toResponse(refusal)))
 
+    const unlogged = HttpMiddleware.withLoggerDisabled
+    const notFound = answer(refuse(404, "there is no such path, or not with this method"))
+
     yield* router.add("POST", Protocol.paths.login, (request) => answer(login(request)))
     yield* router.add("POST", Protocol.paths.text, (request) => answer(text(request)))
-    yield* router.add("GET", Protocol.paths.stream, HttpMiddleware.withLoggerDisabled(answer(stream())))
-    yield* router.add("*", "/api/chatgpt/*", answer(refuse(404, "there is no such path, or not with this method")))
+    yield* router.add("GET", Protocol.paths.stream, (request) => unlogged(answer(stream(request))))
+    yield* router.add("*", "/api/chatgpt/*", (request) => isStreamRequest(request) ? unlogged(notFound) : notFound)
   }))

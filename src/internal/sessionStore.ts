@@ -69,7 +69,7 @@ export class SessionStore {
 
   /** Counts a use of a good session and keeps the request for one GET; `undefined` when too many are kept already. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
-    if (this.tickets.size >= this.options.maxStreamTokens) removeExpired(this.tickets, now)
+    this.forgetTickets(now)
     if (this.tickets.size >= this.options.maxStreamTokens) return undefined
     const session = this.unused.get(token) ?? this.inUse.get(token)
     if (session !== undefined) {
@@ -82,6 +82,19 @@ export class SessionStore {
     const ticket = randomHex(tokenBytes)
     this.tickets.set(ticket, { expiresAt: now + Duration.toMillis(this.options.streamTokenLifetime), request })
     return ticket
+  }
+
+  /** Tickets end in the order in which they were given out, and each holds a prompt. */
+  private forgetTickets(now: number): void {
+    for (const [ticket, { expiresAt }] of this.tickets) {
+      if (expiresAt >= now) return
+      this.tickets.delete(ticket)
+    }
+  }
+
+  /** How many requests are kept. */
+  get waiting(): number {
+    return this.tickets.size
   }
 
   /** The request behind a stream token, once. */

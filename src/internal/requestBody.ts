@@ -1,0 +1,84 @@
+/**
+ * The body of a request, read within bounds and checked; and what is said where it cannot be.
+ */
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Fault from "./fault.js"
+import { describe } from "./issue.js"
+
+/**
+ * An answer that is not the one asked for: a status and the service's one error shape.
+ *
+ * @internal
+ */
+export class Refusal {
+  readonly _tag = "Refusal"
+  constructor(readonly code: 400 | 401 | 403 | 404 | 413 | 429, readonly msg: string) {}
+}
+
+/** @internal */
+export interface Options {
+  /** In bytes. */
+  readonly maxSize: number
+  /** Bodies that were answered before they ended are read on in it. */
+  readonly scope: Scope.Scope
+}
+
+/** How much of a body that is too large is still read, as a multiple of what is allowed. */
+const discardFactor = 4
+
+/** How long a client that goes on sending after that is held back, before it is cut off. */
+const grace = "1 second"
+
+/**
+ * A body that is too large is answered at once but read on for a while: were its connection closed under a client that
+ * still sends, the client would see a reset in place of the answer.
+ */
+const readText = Effect.fnUntraced(function*(
+  request: HttpServerRequest.HttpServerRequest,
+  { maxSize, scope }: Options
+): Effect.fn.Return<string, Refusal> {
+  const body = yield* Deferred.make<string, Refusal>()
+  const refuse = (refusal: Refusal) => Deferred.unsafeDone(body, Effect.fail(refusal))
+  const decoder = new TextDecoder()
+  let text = ""
+  let size = 0
+  const receive = (bytes: Uint8Array): Effect.Effect<void> => {
+    size += bytes.length
+    if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
+    else refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
+    return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
+  }
+  const reader = yield* Stream.runForEach(request.stream, receive).pipe(
+    Effect.onExit((exit) => {
+      if (exit._tag === "Success") Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode()))
+      else refuse(new Refusal(400, "the body could not be read"))
+      return Effect.void
+    }),
+    Effect.ignore,
+    Effect.interruptible,
+    Effect.forkIn(scope)
+  )
+  if (Number(request.headers["content-length"]) > maxSize) {
+    refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
+  }
+  return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
+})
+
+/** @internal */
+export const readJson = <A, I>(
+  request: HttpServerRequest.HttpServerRequest,
+  schema: Schema.Schema<A, I>,
+  options: Options
+): Effect.Effect<A, Refusal> =>
+  Effect.flatMap(readText(request, options), (text) =>
+    Fault.parseJson(text).pipe(
+      Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
+      Either.mapLeft((issue) => new Refusal(400, issue))
+    ))

@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
+import type * as Responder from "effect-gptalk/Responder"
+import type { Options } from "../../src/internal/sessionStore.js"
+import { SessionStore } from "../../src/internal/sessionStore.js"
+
+const request: Responder.Request = {
+  prompt: "Hi",
+  model: "gpt-3.5-turbo",
+  temperature: 0,
+  systemPrompt: "",
+  contextMessages: 3
+}
+
+const make = (options: Partial<Options> = {}) => {
+  const store = new SessionStore({
+    usageLimit: 2,
+    sessionLifetime: Duration.millis(100),
+    streamTokenLifetime: Duration.millis(10),
+    maxSessions: 3,
+    maxStreamTokens: 100,
+    ...options
+  })
+  const login = (now = 0) => store.login(now)!.token
+  const use = (token: string, times = 1) => {
+    for (let count = 0; count < times; count++) store.accept(token, request, 0)
+  }
+  return { store, login, use }
+}
+
+describe("SessionStore", () => {
+  describe("a session", () => {
+    it("ends after its lifetime", () => {
+      assert.strictEqual(make().store.login(50)!.expiresAt, 150)
+    })
+
+    it("is good as long as it has a use left", () => {
+      const { login, store, use } = make()
+      const token = login()
+      use(token)
+      assert.strictEqual(store.standing(token, 0), "good")
+    })
+
+    it("is spent with its last use", () => {
+      const { login, store, use } = make()
+      const token = login()
+      use(token, 2)
+      assert.strictEqual(store.standing(token, 0), "spent")
+    })
+
+    it("is good at the moment it ends, and unknown after that", () => {
+      const { login, store } = make()
+      const token = login()
+      assert.deepStrictEqual([100, 101].map((now) => store.standing(token, now)), ["good", "unknown"])
+    })
+
+    it("that nobody was given is unknown", () => {
+      assert.strictEqual(make().store.standing("x", 0), "unknown")
+    })
+
+    it("is not used by a reply that is not accepted", () => {
+      const { login, store, use } = make({ maxStreamTokens: 1 })
+      const token = login()
+      use(token, 5)
+      assert.strictEqual(store.standing(token, 0), "good")
+    })
+  })
+
+  describe("when all places are taken", () => {
+    it("a spent session goes first, though one that was never used is older", () => {
+      const { login, store, use } = make()
+      const [unused, spent, inUse] = [login(), login(), login()]
+      use(spent, 2)
+      use(inUse)
+      login()
+      assert.deepStrictEqual([unused, spent, inUse].map((token) => store.standing(token, 0)), [
+        "good",
+        "unknown",
+        "good"
+      ])
+    })
+
+    it("then the oldest that was never used", () => {
+      const { login, store, use } = make()
+      const [inUse, older, newer] = [login(), login(), login()]
+      use(inUse)
+      login()
+      assert.deepStrictEqual([inUse, older, newer].map((token) => store.standing(token, 0)), [
+        "good",
+        "unknown",
+        "good"
+      ])
+    })
+
+    it("never one that is in use: there is no new session", () => {
+      const { login, store, use } = make()
+      for (let count = 0; count < 3; count++) use(login())
+      assert.isUndefined(store.login(0))
+    })
+
+    it("those that have ended make room, in use or not", () => {
+      const { login, store, use } = make()
+      for (let count = 0; count < 3; count++) use(login())
+      assert.isDefined(store.login(101))
+    })
+
+    it("no more than that many are known", () => {
+      const { login, store } = make()
+      const tokens = Array.from({ length: 1000 }, () => login())
+      assert.deepStrictEqual(tokens.filter((token) => store.standing(token, 0) === "good"), tokens.slice(-3))
+    })
+  })
+
+  describe("a stream token", () => {
+    it("gives the request once", () => {
+      const { login, store } = make()
+      const ticket = store.accept(login(), request, 0)!
+      assert.deepStrictEqual([store.redeem(ticket, 0), store.redeem(ticket, 0)], [request, undefined])
+    })
+
+    it("gives it up to the moment it ends", () => {
+      const { login, store } = make()
+      assert.strictEqual(store.redeem(store.accept(login(), request, 0)!, 10), request)
+    })
+
+    it("gives nothing after that", () => {
+      const { login, store } = make()
+      assert.isUndefined(store.redeem(store.accept(login(), request, 0)!, 11))
+    })
+
+    it("outlives its session", () => {
+      const { login, store } = make({ maxSessions: 1, usageLimit: 1 })
+      const ticket = store.accept(login(), request, 0)!
+      login()
+      assert.strictEqual(store.redeem(ticket, 0), request)
+    })
+
+    it("is refused when too many wait", () => {
+      const { login, store } = make({ maxStreamTokens: 1 })
+      const token = login()
+      assert.deepStrictEqual([0, 0].map((now) => store.accept(token, request, now) !== undefined), [true, false])
+    })
+
+    it("takes the place of one that has ended", () => {
+      const { login, store } = make({ maxStreamTokens: 1 })
+      const token = login()
+      store.accept(token, request, 0)
+      assert.isDefined(store.accept(token, request, 11))
+    })
+
+    it("that has ended is forgotten with the next, its prompt too", () => {
+      const { login, store } = make()
+      const token = login()
+      store.accept(token, request, 0)
+      store.accept(token, request, 11)
+      assert.strictEqual(store.waiting, 1)
+    })
+  })
+})

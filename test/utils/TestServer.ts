@@ -1,0 +1,142 @@
+/**
+ * The package's server on a socket of its own, what can be seen of it from outside, and the three requests of the
+ * protocol made with plain `fetch`.
+ */
+import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Context, Effect, Layer, type Scope } from "effect"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+import * as Protocol from "effect-gptalk/Protocol"
+import * as Responder from "effect-gptalk/Responder"
+import * as Http from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+
+export interface Options extends GPTalkServer.Options {
+  readonly responder?: Responder.Service
+  /** Connections that are open at the end are left to the server to deal with. Default false, which is faster. */
+  readonly keepConnections?: boolean
+}
+
+export interface TestServer {
+  readonly url: string
+  readonly port: number
+  readonly http: Http.Server
+  readonly sockets: ReadonlySet<Socket>
+  /** The sockets on which a reply was asked for, closed ones too. */
+  readonly streamSockets: ReadonlyArray<Socket>
+  /** The paths that were asked for, in order. */
+  readonly requests: ReadonlyArray<string>
+  readonly count: (path: string) => number
+}
+
+export const make = (
+  { keepConnections = false, responder = Responder.echo, ...options }: Options = {}
+): Effect.Effect<TestServer, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const sockets = new Set<Socket>()
+    const streamSockets: Array<Socket> = []
+    const requests: Array<string> = []
+    const http = Http.createServer()
+    http.on("connection", (socket) => {
+      sockets.add(socket)
+      socket.on("close", () => sockets.delete(socket))
+    })
+    http.on("request", (request) => {
+      const path = request.url!.split("?")[0]!
+      requests.push(path)
+      if (path === Protocol.paths.stream) streamSockets.push(request.socket)
+    })
+    yield* HttpLayerRouter.serve(GPTalkServer.layer(options), { disableListenLog: true }).pipe(
+      Layer.provide(Responder.layer(responder)),
+      Layer.provideMerge(NodeHttpServer.layer(() => http, { port: 0, host: "127.0.0.1" })),
+      Layer.build,
+      Effect.map(Context.get(HttpServer.HttpServer)),
+      Effect.orDie
+    )
+    // `fetch` opens connections ahead of its requests, and a server that closes waits for them.
+    if (!keepConnections) yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
+    const { port } = http.address() as AddressInfo
+    return {
+      url: `http://127.0.0.1:${port}`,
+      port,
+      http,
+      sockets,
+      streamSockets,
+      requests,
+      count: (path) => requests.filter((asked) => asked === path).length
+    }
+  })
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any
+}
+
+const json = { "content-type": "application/json" }
+
+export const request = (url: string, init?: RequestInit): Effect.Effect<Answer> =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(url, { signal, ...init })
+    const text = await response.text()
+    const isJson = response.headers.get("content-type")?.includes("json") === true
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  })
+
+export const post = (url: string, body: unknown, headers: Record<string, string> = {}): Effect.Effect<Answer> =>
+  request(url, {
+    method: "POST",
+    headers: { ...json, ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body)
+  })
+
+export const loginBody = { fingerprint: "0123456789abcdef0123456789abcdef", platform: "fingerprint" }
+
+export const textBody = {
+  content: "Hi",
+  accept: "stream",
+  from: 1,
+  model: "gpt-3.5-turbo",
+  is_mobile: 0,
+  user_agent: "test",
+  is_open_ctx: 0,
+  prompt: "",
+  roid: 111,
+  temperature: 0,
+  ctx_msg_count: 3,
+  created_at: 0
+} satisfies Protocol.TextRequest
+
+export const login = (server: { readonly url: string }): Effect.Effect<Answer> =>
+  post(server.url + Protocol.paths.login, loginBody)
+
+export const text = (
+  server: { readonly url: string },
+  session: string,
+  body: Partial<Protocol.TextRequest> = {}
+): Effect.Effect<Answer> =>
+  post(server.url + Protocol.paths.text, { ...textBody, ...body }, { authorization: `Bearer ${session}` })
+
+export const streamUrl = (server: { readonly url: string }, token: string): string =>
+  `${server.url + Protocol.paths.stream}?token=${encodeURIComponent(token)}`
+
+export const stream = (server: { readonly url: string }, token: string): Effect.Effect<Answer> =>
+  request(streamUrl(server, token))
+
+export const newSession = (server: { readonly url: string }): Effect.Effect<string> =>
+  Effect.map(login(server), (answer) => answer.body.data.token)
+
+/** A stream token, with a session of its own where none is given. */
+export const newStreamToken = (server: { readonly url: string }, session?: string): Effect.Effect<string> =>
+  Effect.flatMap(
+    session === undefined ? newSession(server) : Effect.succeed(session),
+    (session) => Effect.map(text(server, session), (answer) => answer.body.data.token)
+  )
+
+/** Waits, in real time and not for ever, until it is so. */
+export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    for (let tries = 0; tries < 500 && !isSo(); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    if (!isSo()) throw new Error(`still not so after five seconds: ${isSo}`)
+  })
