@@ -1,0 +1,158 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Config, ConfigError, ConfigProvider, Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
+import * as Auth from "effect-gptalk/Auth"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as MockClient from "./utils/mockClient.js"
+
+const ask = GPTalk.generateText({ prompt: "Hi" })
+
+const withEnv = (entries: Record<string, string>) =>
+  Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries))))
+
+/** Where a call goes, and with which model. */
+const target = (
+  client: MockClient.MockClient
+) => [client.requests[0]?.url.origin, client.of("text")[0]?.body?.["model"]]
+
+describe("GPTalk.layer", () => {
+  it.effect.each<readonly [string, GPTalk.Options]>([
+    ["no URL at all", { url: "gptalk" }],
+    ["an empty url", { url: "" }],
+    ["an ftp url", { url: "ftp://gptalk.net" }],
+    ["a file url", { url: new URL("file:///etc/hosts") }],
+    ["a url with credentials", { url: "http://user:secret@gptalk.net" }],
+    ["an empty model", { model: "" }],
+    ["a usage limit of 0", { usageLimit: 0 }],
+    ["half a use", { usageLimit: 1.5 }],
+    ["less than no retries", { retries: -1 }],
+    ["a timeout of 0", { timeouts: { idle: 0 } }],
+    ["a timeout that is no duration", { timeouts: { response: "soon" as "1 second" } }],
+    ["a frame size of 0", { maxFrameSize: 0 }],
+    ["a body size of 0", { maxBodySize: 0 }],
+    ["a header that is no string", { headers: { a: 1 as unknown as string } }]
+  ])("%s fails each call with InvalidRequestError, and nothing is sent", ([_, options]) => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const errors = [yield* Effect.flip(ask), yield* Effect.flip(Stream.runDrain(GPTalk.streamText({ prompt: "Hi" })))]
+      for (const error of errors) {
+        assert.deepInclude(error, { _tag: "InvalidRequestError" })
+        assert.match(error.message, /option (\w+)/)
+        assert.notInclude(error.message, "secret")
+      }
+      assert.strictEqual(client.requests.length, 0)
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer(options), client.layer)))
+  })
+
+  it.effect("an option that is undefined is its default", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.deepStrictEqual(target(client), ["https://gptalk.net", "gpt-3.5-turbo"])
+    }).pipe(Effect.provide(
+      Layer.provide(
+        GPTalk.layer({ url: undefined, model: undefined, timeouts: { idle: undefined }, headers: undefined }),
+        client.layer
+      )
+    ))
+  })
+
+  it.effect("the url may be a URL", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* ask
+      assert.deepStrictEqual(target(client), ["http://a.example:81", "gpt-3.5-turbo"])
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ url: new URL("http://a.example:81") }), client.layer)))
+  })
+
+  it.effect("each layer has a session of its own", () => {
+    const client = MockClient.make()
+    const askAlone = Effect.provide(ask, Layer.provide(GPTalk.layer(), client.layer))
+    return Effect.gen(function*() {
+      yield* Effect.zipRight(askAlone, askAlone)
+      assert.strictEqual(client.count("login"), 2)
+    })
+  })
+})
+
+describe("GPTalk.layerConfig", () => {
+  it.effect("takes GPTALK_URL and GPTALK_MODEL", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* ask
+      assert.deepStrictEqual(target(client), ["http://a.example", "m"])
+    }).pipe(
+      Effect.provide(Layer.provide(GPTalk.layerConfig(), client.layer)),
+      withEnv({ GPTALK_URL: "http://a.example", GPTALK_MODEL: "m" })
+    )
+  })
+
+  it.effect("does without them", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* ask
+      assert.deepStrictEqual(target(client), ["https://gptalk.net", "gpt-3.5-turbo"])
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layerConfig(), client.layer)), withEnv({}))
+  })
+
+  it.effect("takes options that are configs", () => {
+    const client = MockClient.make()
+    const layer = GPTalk.layerConfig({ url: Config.string("MY_URL"), usageLimit: Config.integer("MY_LIMIT") })
+    return Effect.gen(function*() {
+      yield* Effect.replicateEffect(ask, 3)
+      assert.deepStrictEqual([target(client)[0], client.count("login")], ["http://b.example", 3])
+    }).pipe(
+      Effect.provide(Layer.provide(layer, client.layer)),
+      withEnv({ MY_URL: "http://b.example", MY_LIMIT: "1" })
+    )
+  })
+
+  it.effect("fails with a ConfigError when an option is missing", () =>
+    Effect.gen(function*() {
+      const exit = yield* Layer.build(
+        Layer.provide(GPTalk.layerConfig({ url: Config.string("MY_URL") }), MockClient.make().layer)
+      ).pipe(Effect.scoped, Effect.exit)
+      assert.isTrue(Exit.isFailure(exit) && ConfigError.isConfigError(Cause.squash(exit.cause)))
+    }).pipe(withEnv({})))
+
+  it.effect.each(["", "gptalk", "ftp://gptalk.net"])(
+    "fails with a ConfigError when the url is '%s'",
+    (url) =>
+      Effect.gen(function*() {
+        const error = yield* Layer.build(Layer.provide(GPTalk.layerConfig(), MockClient.make().layer)).pipe(
+          Effect.scoped,
+          Effect.flip
+        )
+        assert.isTrue(ConfigError.isConfigError(error))
+        assert.include(String(error), "url")
+      }).pipe(withEnv({ GPTALK_URL: url }))
+  )
+})
+
+describe("GPTalk.layerWithoutAuth", () => {
+  it.effect("uses the Auth that it is given", () => {
+    const client = MockClient.make()
+    const auth = Layer.succeed(
+      Auth.Auth,
+      Auth.Auth.of({
+        withToken: (use) => use(Redacted.make("given")),
+        status: Effect.succeed(Option.none())
+      })
+    )
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.strictEqual(client.of("text")[0]!.headers["authorization"], "Bearer given")
+      assert.strictEqual(client.count("login"), 0)
+    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client.layer))))
+  })
+
+  it.effect("layers that share an Auth share its session", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const askWith = (model: string) => Effect.provide(ask, GPTalk.layerWithoutAuth({ model }))
+      yield* askWith("a")
+      yield* askWith("b")
+      assert.deepStrictEqual(client.of("text").map(({ body }) => body?.["model"]), ["a", "b"])
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(Effect.provide(Layer.provideMerge(Auth.layer(), client.layer)))
+  })
+})
