@@ -56,6 +56,11 @@ export class Source {
   /** How often the client has asked for more than there was. */
   pulls = 0
   isCancelled = false
+  private onCancel!: () => void
+  /** Resolved when the client has let go of the body. */
+  readonly cancelled = new Promise<void>((resolve) => {
+    this.onCancel = resolve
+  })
 
   constructor(onPull: (source: Source) => void = () => {}) {
     const body = new ReadableStream<Uint8Array>({
@@ -68,6 +73,7 @@ export class Source {
       },
       cancel: () => {
         this.isCancelled = true
+        this.onCancel()
       }
     }, { highWaterMark: 0 })
     this.response = new Response(body, { headers: { "content-type": "text/event-stream" } })
