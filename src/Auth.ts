@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -22,6 +23,7 @@ import type * as Scope from "effect/Scope"
 import type { GPTalkError } from "./GPTalkError.js"
 import { randomHex } from "./internal/random.js"
 import { isRefusal } from "./internal/refusal.js"
+import * as Secrets from "./internal/secrets.js"
 import * as Sessions from "./internal/sessions.js"
 import * as Settings from "./internal/settings.js"
 import * as Transport from "./internal/transport.js"
@@ -123,17 +125,19 @@ const makeWith = Effect.fnUntraced(function*(
   const ref = yield* Ref.make(Sessions.empty)
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
-  const login = Effect.flatMap(makeFingerprint, (fingerprint) =>
-    transport.json({
+  const login = Effect.gen(function*() {
+    const fingerprint = yield* makeFingerprint
+    const { data } = yield* transport.json({
       step: "login",
       body: { fingerprint, platform: "fingerprint" },
       answer: Protocol.LoginAnswer,
-      secrets: [fingerprint]
-    })).pipe(
-      // A span gets to see what it ends with.
-      Effect.map(({ data }) => ({ token: Redacted.make(data.token), expiresAt: toMillis(data.expires_at) })),
-      Effect.withSpan("GPTalk.login", { captureStackTrace: false })
-    )
+      secrets: [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]
+    })
+    const token = Redacted.make(data.token)
+    Secrets.setFingerprint(token, fingerprint)
+    // The span sees what this ends with, so the token must be hidden by then.
+    return { token, expiresAt: toMillis(data.expires_at) }
+  }).pipe(Effect.withSpan("GPTalk.login", { captureStackTrace: false }))
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.

@@ -16,6 +16,7 @@ import type * as Auth from "../Auth.js"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 import * as Reply from "./reply.js"
+import * as Secrets from "./secrets.js"
 import type { Settings } from "./settings.js"
 import type { Transport } from "./transport.js"
 
@@ -78,16 +79,17 @@ const openSpan = (name: string): Effect.Effect<{ readonly span: Tracer.Span; rea
 const ask = (
   { auth, transport }: Dependencies,
   question: Question,
-  secrets: ReadonlyArray<string>
+  secrets: Array<string>
 ): Effect.Effect<Redacted.Redacted<string>, GPTalkError> =>
   auth.withToken((token) =>
     Clock.currentTimeMillis.pipe(
-      Effect.flatMap((now) =>
-        transport.json({
+      Effect.flatMap((now) => {
+        secrets.push(Redacted.value(token), Secrets.fingerprintOf(token) ?? "")
+        return transport.json({
           step: "text",
           bearer: token,
           answer: Protocol.TextAnswer,
-          secrets: [Redacted.value(token), ...secrets],
+          secrets,
           body: {
             ...question,
             accept: "stream",
@@ -99,7 +101,7 @@ const ask = (
             created_at: Math.floor(now / 1000)
           } satisfies Protocol.TextRequest
         })
-      ),
+      }),
       Effect.map(({ data }) => Redacted.make(data.token)),
       Effect.withSpan("GPTalk.text", { captureStackTrace: false })
     )
@@ -112,6 +114,8 @@ export const make = (
   question: Either.Either<Question, GPTalkError>
 ): Exchange => {
   const { settings, transport } = dependencies
+  /** All that this call has sent, over all its attempts. */
+  const secrets: Array<string> = []
   let pull: Reply.Pull | undefined
   let closeReply: Close = nothing
   let endSpan: Close = nothing
@@ -123,7 +127,7 @@ export const make = (
       return close(exit)
     })
 
-  const open = (token: Redacted.Redacted<string>, secrets: ReadonlyArray<string>) =>
+  const open = (token: Redacted.Redacted<string>) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         const { end, span } = yield* openSpan("GPTalk.stream")
@@ -138,17 +142,18 @@ export const make = (
       })
     )
 
-  const attempt = (question: Question): Reply.Pull => {
-    const secrets = [question.content, question.prompt].filter((secret) => secret !== "")
-    return ask(dependencies, question, secrets).pipe(
-      Effect.flatMap((token) => open(token, [Redacted.value(token), ...secrets])),
+  const attempt = (question: Question): Reply.Pull =>
+    ask(dependencies, question, secrets).pipe(
+      Effect.flatMap((token) => {
+        secrets.push(Redacted.value(token))
+        return open(token)
+      }),
       Effect.flatMap((reply) =>
         Effect.tap(reply, () => {
           pull = reply
         })
       )
     )
-  }
 
   const first = (question: Question, count: number): Reply.Pull =>
     Effect.catchAll(attempt(question), (error) =>
@@ -162,7 +167,10 @@ export const make = (
 
   const begin: Reply.Pull = Effect.flatMap(openSpan(name), ({ end, span }) => {
     endSpan = end
-    return Effect.withParentSpan(Effect.flatMap(question, (_) => first(_, 0)), span)
+    return Effect.flatMap(question, (question) => {
+      secrets.push(question.content, question.prompt)
+      return first(question, 0)
+    }).pipe(Effect.withParentSpan(span), Effect.locally(Secrets.ofCall, secrets))
   })
 
   return {

@@ -2,7 +2,6 @@
  * One open event stream: its bytes as batches of deltas, under the `firstDelta` and `idle` timeouts.
  */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -16,6 +15,7 @@ import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
 import { Inbox } from "./inbox.js"
 import type { Settings } from "./settings.js"
+import * as Transport from "./transport.js"
 
 /** @internal */
 export interface Options {
@@ -98,22 +98,11 @@ export const make = Effect.fnUntraced(function*(
   const patience = new Patience(settings.timeouts, yield* Effect.clock)
   let hasText = false
 
-  const sourceEnded = Exit.match({
-    onSuccess: () => Exit.succeed(undefined),
-    onFailure: (cause: Cause.Cause<Stream.Stream.Error<typeof response.stream>>) =>
-      Option.match(Cause.failureOption(cause), {
-        onNone: () => Exit.failCause(cause as Cause.Cause<never>),
-        onSome: (error) =>
-          error.reason === "EmptyBody"
-            ? Exit.succeed(undefined)
-            : Exit.fail(Fault.toConnectionError(error, { step: "stream", secrets }))
-      })
-  })
-
   // Read by a fiber of its own, so that no mock and no client can hold a timeout back.
-  yield* Stream.runForEachChunk(response.stream, (chunk) => inbox.offer(chunk)).pipe(
+  yield* Transport.body(response, { step: "stream", secrets }).pipe(
+    Stream.runForEachChunk((chunk) => inbox.offer(chunk)),
     Effect.exit,
-    Effect.map((exit) => inbox.end(sourceEnded(exit))),
+    Effect.map((exit) => inbox.end(Exit.as(exit, undefined))),
     Effect.interruptible,
     Effect.forkScoped
   )

@@ -53,7 +53,8 @@ export interface Transport {
   ) => Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError, Scope.Scope>
 }
 
-interface Exchange {
+/** @internal */
+export interface Exchange {
   readonly step: GPTalkError.Step
   readonly secrets: ReadonlyArray<string>
 }
@@ -62,6 +63,21 @@ interface Exchange {
  * An error body only adds words to a status that is already known, so it is not worth a long wait.
  */
 const errorBodyTimeout = Duration.seconds(1)
+
+/**
+ * The body of a response. Foreign errors are turned into ours before anything runs the stream, since that is done by
+ * a fiber whose failure is logged, and theirs hold the request.
+ *
+ * @internal
+ */
+export const body = (
+  response: HttpClientResponse.HttpClientResponse,
+  exchange: Exchange
+): Stream.Stream<Uint8Array, GPTalkError.ConnectionError> =>
+  Stream.catchAll(
+    response.stream,
+    (error) => error.reason === "EmptyBody" ? Stream.empty : Stream.fail(Fault.toConnectionError(error, exchange))
+  )
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
@@ -113,42 +129,40 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         )
     )
 
-  const tooLarge = (step: GPTalkError.Step) =>
-    new GPTalkError.ProtocolError({
-      step,
+  const readText = (
+    exchange: Exchange,
+    response: HttpClientResponse.HttpClientResponse
+  ): Effect.Effect<string, HttpClientError.ResponseError | GPTalkError.ConnectionError | GPTalkError.ProtocolError> => {
+    const tooLarge = new GPTalkError.ProtocolError({
+      step: exchange.step,
       issue: `expected an answer of at most ${settings.maxBodySize} bytes, found a larger one`
     })
-
-  const readText = (
-    step: GPTalkError.Step,
-    response: HttpClientResponse.HttpClientResponse
-  ): Effect.Effect<string, HttpClientError.ResponseError | GPTalkError.ProtocolError> => {
     const length = response.headers["content-encoding"] === undefined ? response.headers["content-length"] : undefined
     if (length !== undefined && /^\d+$/.test(length)) {
       // The HTTP client holds the body to the length it declares.
-      return Number(length) > settings.maxBodySize ? Effect.fail(tooLarge(step)) : response.text
+      return Number(length) > settings.maxBodySize ? Effect.fail(tooLarge) : response.text
     }
     return Effect.suspend(() => {
       const decoder = new TextDecoder()
       let text = ""
       let size = 0
-      return response.stream.pipe(
+      return body(response, exchange).pipe(
         Stream.runForEach((bytes) => {
           size += bytes.length
-          if (size > settings.maxBodySize) return Effect.fail(tooLarge(step))
+          if (size > settings.maxBodySize) return Effect.fail(tooLarge)
           text += decoder.decode(bytes, { stream: true })
           return Effect.void
         }),
-        Effect.catchTag("ResponseError", (error) => error.reason === "EmptyBody" ? Effect.void : Effect.fail(error)),
         Effect.map(() => text + decoder.decode())
       )
     })
   }
 
   const failure = Effect.fnUntraced(function*(
-    { secrets, step }: Exchange,
+    exchange: Exchange,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.fn.Return<never, GPTalkError.GPTalkError> {
+    const { secrets, step } = exchange
     const status = response.status
     if (step !== "stream" && (status === 401 || status === 403)) {
       return yield* new GPTalkError.AuthenticationError({ step, status })
@@ -156,7 +170,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
     if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
     const isHtml = (response.headers["content-type"] ?? "").includes("html")
-    const text = yield* readText(step, response).pipe(
+    const text = yield* readText(exchange, response).pipe(
       Effect.timeout(errorBodyTimeout),
       Effect.orElseSucceed(() => "")
     )
@@ -225,7 +239,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       }).pipe(
         Effect.flatMap((response) =>
           isOk(response.status)
-            ? Effect.flatMap(readText(request.step, response), (text) => decodeAnswer(request, response.status, text))
+            ? Effect.flatMap(readText(request, response), (text) => decodeAnswer(request, response.status, text))
             : failure(request, response)
         ),
         Effect.scoped,
@@ -243,7 +257,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           if (!isOk(response.status)) return yield* failure(exchange, response)
           const type = /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
           if (type === undefined) return response
-          const json = Fault.parseJson(yield* readText("stream", response))
+          const json = Fault.parseJson(yield* readText(exchange, response))
           const fault = Either.getOrUndefined(Either.map(json, Fault.serviceFault))
           return yield* fault === undefined
             ? new GPTalkError.ProtocolError({ step: "stream", issue: `expected an event stream, found ${type}` })
