@@ -1,21 +1,14 @@
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import * as GPTalk from "../src/GPTalk.js"
 import type { GPTalkError } from "../src/GPTalkError.js"
+import { clients } from "./utils/clients.js"
 import { eventually } from "./utils/eventually.js"
 import { faults, rows, title } from "./utils/faults.js"
 import type { Row } from "./utils/faults.js"
 import * as FaultServer from "./utils/FaultServer.js"
-
-const clients = {
-  undici: NodeHttpClient.layerUndici,
-  node: NodeHttpClient.layer,
-  fetch: FetchHttpClient.layer
-}
 
 /** The deltas of one call, and how it ended. */
 const call = Effect.suspend(() => {

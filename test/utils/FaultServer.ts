@@ -16,7 +16,7 @@ export const steps: ReadonlyArray<Step> = ["login", "text", "stream"]
 export interface Exchange {
   readonly step: Step
   readonly socket: Net.Socket
-  /** Every secret that this server was told or has given out, for a server that cannot keep them to itself. */
+  /** What the client has told this server so far and was told by it, for a server that cannot keep it to itself. */
   readonly secrets: string
   /** An origin that is another server's. */
   readonly elsewhere: string
@@ -143,11 +143,6 @@ const readRequests = (socket: Net.Socket, onRequest: (request: Request, done: ()
 const stepOf = (request: Request): Step | undefined =>
   steps.find((step) => request.target.split("?")[0] === Protocol.paths[step])
 
-const sent = (request: Request): ReadonlyArray<string> => {
-  const json = request.body === "" ? {} : JSON.parse(request.body)
-  return [json.fingerprint, json.content, json.prompt].filter((value) => typeof value === "string" && value !== "")
-}
-
 export const make = (options: Options = {}): Effect.Effect<FaultServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const requests = { login: 0, text: 0, stream: 0 }
@@ -155,6 +150,9 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
     const strayed: Array<string> = []
     const uses = new Map<string, number>()
     const streamTokens = new Set<string>()
+    /** What a session or a stream token was given for. */
+    const history = new Map<string, ReadonlyArray<string>>()
+    let prompts: ReadonlyArray<string> = []
     const pending = new Set<Net.Socket>()
 
     const other = yield* listen((socket) => {
@@ -173,32 +171,41 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       ...json({ code: 1007, msg: "this session is over" }),
       ...options.refusal === undefined ? {} : { status: options.refusal }
     }
-    const issue = () => {
+    const issue = (past: ReadonlyArray<string>) => {
       const token = newToken()
       secrets.add(token)
+      history.set(token, [token, ...past])
       return token
+    }
+    const presented = (step: Step, request: Request) =>
+      step === "stream"
+        ? new URL(request.target, main.url).searchParams.get("token") ?? ""
+        : (request.headers["authorization"] ?? "").replace("Bearer ", "")
+    const told = (request: Request): ReadonlyArray<string> => {
+      const json = request.body === "" ? {} : JSON.parse(request.body)
+      return [json.fingerprint, json.content, json.prompt].filter((value) => typeof value === "string" && value !== "")
     }
 
     /** What a server that keeps to the protocol says. */
     const rightAnswer = (step: Step, request: Request) => {
       switch (step) {
         case "login": {
-          const token = issue()
+          const token = issue(told(request))
           uses.set(token, options.uses ?? Infinity)
           return json({ data: { token, expires_at: options.expiresAt ?? Math.floor(Date.now() / 1000) + 3600 } })
         }
         case "text": {
-          const session = (request.headers["authorization"] ?? "").replace("Bearer ", "")
+          const session = presented(step, request)
+          prompts = told(request)
           const left = uses.get(session) ?? 0
           if (left <= 0) return refused
           uses.set(session, left - 1)
-          const token = issue()
+          const token = issue(history.get(session) ?? [])
           streamTokens.add(token)
           return json({ data: { token } })
         }
         case "stream": {
-          const token = new URL(request.target, main.url).searchParams.get("token") ?? ""
-          if (!streamTokens.delete(token) || options.streams === 0) return refused
+          if (!streamTokens.delete(presented(step, request)) || options.streams === 0) return refused
           return {
             status: 200,
             headers: { "content-type": "text/event-stream; charset=utf-8" },
@@ -213,7 +220,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       if (step === undefined) return void socket.destroy()
       requests[step]++
       pending.add(socket)
-      for (const secret of sent(request)) secrets.add(secret)
+      for (const secret of told(request)) secrets.add(secret)
       const fault = options.faults?.[step]
       const nextStep = steps[steps.indexOf(step) + 1]
       const isLast = nextStep !== undefined && options.faults?.[nextStep] === "refuse"
@@ -223,6 +230,8 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       }
       const isClosing = isLast || request.headers["connection"] === "close"
 
+      const words = () =>
+        [...step === "login" ? told(request) : history.get(presented(step, request)) ?? [], ...prompts].join(" ")
       const head = (status: number, headers: Headers) => {
         const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
         // The reason is the server's own words too.
@@ -255,7 +264,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       fault({
         step,
         socket,
-        secrets: [...secrets].join(" "),
+        secrets: words(),
         elsewhere: other.url,
         headers: right.headers,
         body: right.body,

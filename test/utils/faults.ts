@@ -131,6 +131,14 @@ export const faults = {
   "answers 502 with HTML": (x) => x.answer(502, { "content-type": "text/html" }, `<h1>Bad gateway, ${x.secrets}</h1>`),
   "answers plain words": (x) =>
     isStream(x) ? x.answer(400, {}, `no, ${x.secrets}`) : x.answer(200, { "content-type": "text/plain" }, x.secrets),
+  "garbles its words": (x) => {
+    const [first = "", ...rest] = x.body
+    x.answer(
+      200,
+      x.headers,
+      isStream(x) ? `${first}data: {"content":"${x.secrets}\n\n${rest.join("")}` : `{"${x.secrets}`
+    )
+  },
   "answers endless JSON": (x) => {
     x.head(200, { ...json, "transfer-encoding": "chunked" })
     x.socket.write(chunk("{\"data\":\""))
@@ -161,6 +169,7 @@ export const faults = {
     x.comply()
   },
   "answers 400": status(400),
+  "answers 400 with words for a code": (x) => x.answer(400, json, JSON.stringify({ code: x.secrets })),
   "answers 401": status(401),
   "answers 403": status(403),
   "answers 404": status(404),
@@ -358,6 +367,9 @@ export const rows: ReadonlyArray<Row> = [
   row("answers plain words", "login", notJson, login),
   row("answers plain words", "text", notJson, text),
   row("answers plain words", "stream", service(400, false), all),
+  row("garbles its words", "login", notJson, login),
+  row("garbles its words", "text", notJson, text),
+  row("garbles its words", "stream", "reply", all),
   row("answers endless JSON", "login", tooLarge, login),
   row("answers endless JSON", "text", tooLarge, text),
   row("answers endless JSON", "stream", tooLarge, all),
@@ -392,6 +404,9 @@ export const rows: ReadonlyArray<Row> = [
   row("answers 400", "login", service(400, false, { code: 4000 }), login, once(1)),
   row("answers 400", "text", service(400, false, { code: 4000 }), text, once(1)),
   row("answers 400", "stream", service(400, false, { code: 4000 }), all, once(1)),
+  row("answers 400 with words for a code", "login", service(400, false), login, once(1)),
+  row("answers 400 with words for a code", "text", service(400, false), text, once(1)),
+  row("answers 400 with words for a code", "stream", service(400, false), all, once(1)),
   row("answers 401", "login", refused(401), login, once(1)),
   row("answers 401", "text", refused(401), refusedTwice, { options: { retries: 1 } }),
   row("answers 401", "text", "reply", refusedOnce, once(0)),
