@@ -1,0 +1,54 @@
+/**
+ * How the CPU time of a reply grows with its length, end to end. The bytes grow with its square.
+ */
+import { writeFile } from "node:fs/promises"
+import * as Chart from "./chart.js"
+import type { Load } from "./clients/client.js"
+import type { Name } from "./clients/index.js"
+import * as Network from "./network.js"
+import type { Part } from "./part.js"
+import type { Rate } from "./programs/client.js"
+import * as Prompt from "./prompt.js"
+import { number, table } from "./report.js"
+import * as Script from "./script.js"
+import { interleave, quantile } from "./stats.js"
+
+const names: ReadonlyArray<Name> = ["streamText", "undiciLoop", "fetchLoop", "openai"]
+
+/** Enough replies of each length that the clock can tell. */
+const countOf = (frames: number): number => Math.max(1, Math.ceil(100 * Math.min(1, 200 / frames) ** 1.5))
+
+export const curve: Part = async ({ isShort, log, programs }) => {
+  const lengths = isShort ? [200, 1000] : [100, 200, 500, 1000, 2000, 4000, 8000]
+  const network = await Network.connect(programs, names, lengths)
+  const points: Array<Chart.Point<Name>> = []
+  for (const frames of lengths) {
+    log(`curve: ${frames} frames`)
+    const load = { prompt: Prompt.make(frames), concurrency: 1, count: isShort ? 1 : countOf(frames) }
+    const run = (name: Name) => network.client(name).ask<Rate>("load", load satisfies Load)
+    if (!isShort && frames <= 2000) { for (const name of names) await run(name) }
+    const rates = await interleave(isShort ? 1 : frames > 2000 ? 3 : 5, names, run)
+    points.push({
+      frames,
+      bytes: Script.make(frames).bytes.length,
+      millis: new Map(names.map((name) => [name, quantile(rates.get(name)!.map((rate) => rate.cpu), 0.5)]))
+    })
+  }
+  await network.stop()
+  if (!isShort) await writeFile(new URL("cpu.svg", import.meta.url), Chart.render(points, Network.titles))
+  return {
+    title: "Growth",
+    note: "CPU milliseconds of a reply by its length, one at once; in brackets, CPU nanoseconds for each byte of it.",
+    tables: [
+      table(
+        ["frames", "MB on the wire", ...names.map((name) => Network.titles[name])],
+        points.map(({ bytes, frames, millis }) => [
+          String(frames),
+          number(bytes / 1e6),
+          ...names.map((name) => `${number(millis.get(name)!)} (${number(millis.get(name)! * 1e6 / bytes)})`)
+        ])
+      )
+    ],
+    targets: []
+  }
+}

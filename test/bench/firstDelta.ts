@@ -1,0 +1,54 @@
+/**
+ * How long the first delta takes, with its three requests.
+ */
+import type { Name } from "./clients/index.js"
+import * as Network from "./network.js"
+import type { Part } from "./part.js"
+import * as Prompt from "./prompt.js"
+import { number, table } from "./report.js"
+import { interleave, quantile, ratio } from "./stats.js"
+
+const frames = 20
+
+export const firstDelta: Part = async ({ isShort, log, programs }) => {
+  log("first delta")
+  const names = ["streamText", "undiciLoop"] as const satisfies ReadonlyArray<Name>
+  const network = await Network.connect(programs, names, [frames])
+  const run = (name: typeof names[number]) =>
+    network.client(name).ask<ReadonlyArray<number>>("firstDelta", {
+      count: isShort ? 10 : 150,
+      prompt: Prompt.make(frames, "paced")
+    })
+  if (!isShort) { for (const name of names) for (let index = 0; index < 3; index++) await run(name) }
+  const millis = await interleave(isShort ? 1 : 9, names, run)
+  await network.stop()
+  const quantiles = (name: typeof names[number], share: number) =>
+    millis.get(name)!.map((round) => quantile(round, share))
+  const row = (name: typeof names[number]) => [
+    Network.titles[name],
+    number(quantile(millis.get(name)!.flat(), 0.5)),
+    number(quantile(millis.get(name)!.flat(), 0.99))
+  ]
+  return {
+    title: "First delta",
+    note:
+      "Milliseconds from the call to the first delta, one reply after another. The server pauses after the first frame.",
+    tables: [table(["", "median", "99th percentile"], names.map(row))],
+    targets: [
+      {
+        what: "median against undici by hand",
+        ratio: ratio(quantiles("streamText", 0.5), quantiles("undiciLoop", 0.5)),
+        must: 1.3,
+        aim: 1.1,
+        isCost: true
+      },
+      {
+        what: "99th percentile against undici by hand",
+        ratio: ratio(quantiles("streamText", 0.99), quantiles("undiciLoop", 0.99)),
+        must: 1.3,
+        aim: 1.1,
+        isCost: true
+      }
+    ]
+  }
+}

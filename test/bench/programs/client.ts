@@ -1,0 +1,84 @@
+/**
+ * One client in a process of its own.
+ */
+import type { Load } from "../clients/client.js"
+import { clients, type Name } from "../clients/index.js"
+import * as Prompt from "../prompt.js"
+import * as Script from "../script.js"
+import { answer, collectGarbage, cpuMillis } from "./answer.js"
+
+export interface Rate {
+  readonly repliesPerSecond: number
+  /** CPU milliseconds of one reply. */
+  readonly cpu: number
+}
+
+export interface Memory {
+  /** Bytes on the heap and beside it, and in all, of one open reply. */
+  readonly used: number
+  readonly rss: number
+}
+
+const [name, url] = process.argv.slice(2) as [Name, string]
+const client = (await clients[name]())(url)
+
+const used = () => {
+  collectGarbage()
+  collectGarbage()
+  const { external, heapUsed, rss } = process.memoryUsage()
+  return { used: heapUsed + external, rss }
+}
+
+const open = (prompt: string, deltas: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let count = 0
+    client.reply(prompt, () => {
+      if (++count === deltas) resolve()
+    }).then(() => reject(new Error("the reply has ended")), reject)
+  })
+
+answer({
+  load: async (load: Load): Promise<Rate> => {
+    const { text } = Script.of(Prompt.parse(load.prompt).frames)
+    collectGarbage()
+    const cpuBefore = cpuMillis()
+    const before = performance.now()
+    const texts = await client.replies(load)
+    const seconds = (performance.now() - before) / 1000
+    const cpu = cpuMillis() - cpuBefore
+    if (texts.length !== load.count) throw new Error("there are replies missing")
+    if (texts.some((other) => other !== text)) throw new Error("the text is another one")
+    return { repliesPerSecond: load.count / seconds, cpu: cpu / load.count }
+  },
+
+  /** Milliseconds to the first delta, for each of so many replies, one after another. */
+  firstDelta: async ({ count, prompt }: { readonly count: number; readonly prompt: string }) => {
+    const { text } = Script.of(Prompt.parse(prompt).frames)
+    const millis: Array<number> = []
+    for (let index = 0; index < count; index++) {
+      const before = performance.now()
+      let first: number | undefined
+      let whole = ""
+      await client.reply(prompt, (delta) => {
+        first ??= performance.now()
+        whole += delta
+      })
+      if (first === undefined || whole !== text) throw new Error("the text is another one")
+      millis.push(first - before)
+    }
+    return millis
+  },
+
+  /** What each of so many replies takes that are open, all their deltas read. */
+  hold: async ({ count, frames }: { readonly count: number; readonly frames: number }): Promise<Memory> => {
+    const prompt = Prompt.make(frames, "held")
+    const wave = 50
+    const openWave = (size: number) => Promise.all(Array.from({ length: size }, () => open(prompt, frames)))
+    await openWave(wave)
+    const before = used()
+    for (let index = 0; index < count; index += wave) await openWave(Math.min(wave, count - index))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const after = used()
+    return { used: (after.used - before.used) / count, rss: (after.rss - before.rss) / count }
+  }
+})

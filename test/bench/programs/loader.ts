@@ -1,0 +1,41 @@
+/**
+ * Asks a server for replies and reads them with as little work as can be: only the last frame is looked at.
+ */
+import * as Undici from "@effect/platform-node/Undici"
+import { type Load, repliesOf } from "../clients/client.js"
+import { asker, headersOf } from "../clients/session.js"
+import * as Prompt from "../prompt.js"
+import * as Script from "../script.js"
+import { answer } from "./answer.js"
+
+const url = process.argv[2]!
+const dispatcher = new Undici.Agent()
+const ask = asker(url, async (path, body, headers) => {
+  const response = await Undici.request(url + path, { method: "POST", headers, body: JSON.stringify(body), dispatcher })
+  return response.body.json()
+})
+
+const lastContent = (body: Buffer): string => {
+  const end = body.lastIndexOf("\n\ndata: [DONE]")
+  const line = body.subarray(body.lastIndexOf("\n", end - 1) + 1, end).toString()
+  return (JSON.parse(line.slice("data: ".length)) as { readonly content: string }).content
+}
+
+const replies = repliesOf(async (prompt, onDelta) => {
+  const { body } = await Undici.request(url + await ask(prompt), { headers: headersOf(url), dispatcher })
+  const chunks: Array<Buffer> = []
+  for await (const chunk of body) chunks.push(chunk as Buffer)
+  onDelta(lastContent(Buffer.concat(chunks)))
+})
+
+answer({
+  /** Replies a second. */
+  load: async (load: Load): Promise<number> => {
+    const { text } = Script.of(Prompt.parse(load.prompt).frames)
+    const before = performance.now()
+    const texts = await replies(load)
+    const seconds = (performance.now() - before) / 1000
+    if (texts.length !== load.count || texts.some((other) => other !== text)) throw new Error("the text is another one")
+    return load.count / seconds
+  }
+})
