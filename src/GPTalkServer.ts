@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
-import { readJson, Refusal } from "./internal/requestBody.js"
+import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
 import { SessionStore } from "./internal/sessionStore.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
@@ -187,13 +187,7 @@ const routes = (options: Options = {}) =>
       const now = yield* Clock.currentTimeMillis
       // Others may have used the session while the body was read.
       if (store.standing(token, now) !== "good") return yield* refuse(403, "the session is used up")
-      const streamToken = store.accept(token, {
-        prompt: body.content,
-        model: body.model,
-        temperature: body.temperature,
-        systemPrompt: body.prompt,
-        contextMessages: body.ctx_msg_count
-      }, now)
+      const streamToken = store.accept(token, toAsked(body), now)
       if (streamToken === undefined) return yield* refuse(429, "too many replies wait to be fetched")
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })

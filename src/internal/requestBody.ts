@@ -9,8 +9,23 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Protocol from "../Protocol.js"
+import type * as Responder from "../Responder.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
+
+/**
+ * What the body of `text` asks.
+ *
+ * @internal
+ */
+export const toAsked = (body: Protocol.TextRequest): Responder.Request => ({
+  prompt: body.content,
+  model: body.model,
+  temperature: body.temperature,
+  systemPrompt: body.prompt,
+  contextMessages: body.ctx_msg_count
+})
 
 /**
  * An answer that is not the one asked for: a status and the service's one error shape.

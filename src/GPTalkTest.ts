@@ -1,0 +1,326 @@
+/**
+ * For tests of programs that use GPTalk: an `HttpClient` that the real server routes answer in memory, with replies
+ * and faults that the test chooses. No socket is opened, and with `TestClock` no time passes.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Step } from "./GPTalkError.js"
+import * as GPTalkServer from "./GPTalkServer.js"
+import * as Memory from "./internal/memoryServer.js"
+import { toAsked } from "./internal/requestBody.js"
+import * as Protocol from "./Protocol.js"
+import * as Responder from "./Responder.js"
+
+/**
+ * One reply: whole, as its deltas, or as a stream of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reply = string | ReadonlyArray<string> | Stream.Stream<string, unknown>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * The replies, used one after another, or a function that answers each request. A call for which no reply is left
+   * dies. Default: `You said: <prompt>`, delta by delta.
+   */
+  readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
+  /** What goes wrong, by step: one fault for all requests of it, or a list of which the n-th meets the n-th request. */
+  readonly faults?: { readonly [K in Step]?: Fault | ReadonlyArray<Fault | undefined> | undefined } | undefined
+  /** How the server is set up: for how many replies a session is good, how long it lives. */
+  readonly server?: GPTalkServer.Options | undefined
+}
+
+/**
+ * A request that was made. Tokens and fingerprints are left out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Received {
+  readonly step: Step
+  /** Without `authorization`. */
+  readonly headers: Readonly<Record<string, string>>
+  /** What was asked; only `text` asks. */
+  readonly asked: Responder.Request | undefined
+  /** Unix milliseconds, of `Clock`. */
+  readonly at: number
+}
+
+/**
+ * The requests made so far, in order. It comes with `layerHttpClient`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Requests extends Context.Tag("effect-gptalk/GPTalkTest/Requests")<
+  Requests,
+  Effect.Effect<ReadonlyArray<Received>>
+>() {}
+
+/**
+ * The requests made so far, in order.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * const layer = GPTalk.layer().pipe(Layer.provideMerge(GPTalkTest.layerHttpClient()))
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* GPTalk.generateText({ prompt: "Hi" })
+ *   const requests = yield* GPTalkTest.requests
+ *   console.log(requests.map(({ step }) => step)) // ["login", "text", "stream"]
+ * }).pipe(Effect.provide(layer))
+ */
+export const requests: Effect.Effect<ReadonlyArray<Received>, never, Requests> = Effect.flatten(Requests)
+
+/**
+ * Something that goes wrong with one request. See the constructors.
+ *
+ * @since 0.1.0
+ * @category faults
+ */
+export type Fault =
+  | { readonly _tag: "Refuse" }
+  | { readonly _tag: "Revoke" }
+  | { readonly _tag: "Answer"; readonly status: number; readonly body: string; readonly headers: AnswerHeaders }
+  | { readonly _tag: "Silence" }
+  | { readonly _tag: "Stall" | "CutOff" | "End"; readonly after: number }
+  | { readonly _tag: "Line"; readonly line: string; readonly after: number }
+
+type AnswerHeaders = Readonly<Record<string, string>>
+
+/**
+ * There is no connection.
+ *
+ * @since 0.1.0
+ * @category faults
+ * @example
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * // The first login finds nobody, the second succeeds.
+ * const layer = GPTalkTest.layerHttpClient({ faults: { login: [GPTalkTest.refuse] } })
+ */
+export const refuse: Fault = { _tag: "Refuse" }
+
+/**
+ * For `text`: the session that the request came with is over, with 401, for this request and all that follow.
+ *
+ * @since 0.1.0
+ * @category faults
+ * @example
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * // The second reply needs another login.
+ * const layer = GPTalkTest.layerHttpClient({ faults: { text: [undefined, GPTalkTest.revoke] } })
+ */
+export const revoke: Fault = { _tag: "Revoke" }
+
+/**
+ * This answer in place of the server's. A body that is no string is sent as JSON; default is none.
+ *
+ * @since 0.1.0
+ * @category faults
+ * @example
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * const busy = GPTalkTest.answer(429, { body: { code: 429, msg: "busy" }, headers: { "retry-after": "2" } })
+ * const layer = GPTalkTest.layerHttpClient({ faults: { text: [busy] } })
+ */
+export const answer = (
+  status: number,
+  options?: { readonly body?: unknown; readonly headers?: AnswerHeaders | undefined }
+): Fault => {
+  const { body = "", headers } = options ?? {}
+  return typeof body === "string"
+    ? { _tag: "Answer", status, body, headers: { ...headers } }
+    : {
+      _tag: "Answer",
+      status,
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers }
+    }
+}
+
+/**
+ * Nothing comes any more: after so many frames of the reply, or, without `after`, not even an answer.
+ *
+ * @since 0.1.0
+ * @category faults
+ * @example
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * const layer = GPTalkTest.layerHttpClient({ faults: { stream: GPTalkTest.stall({ after: 2 }) } })
+ */
+export const stall = (options?: { readonly after?: number | undefined }): Fault =>
+  options?.after === undefined ? { _tag: "Silence" } : { _tag: "Stall", after: options.after }
+
+/**
+ * The connection breaks: after so many frames of the reply; default 0.
+ *
+ * @since 0.1.0
+ * @category faults
+ */
+export const cutOff = (options?: { readonly after?: number | undefined }): Fault => ({
+  _tag: "CutOff",
+  after: options?.after ?? 0
+})
+
+/**
+ * The answer ends as if it were whole: after so many frames of the reply, and so without `[DONE]`; default 0.
+ *
+ * @since 0.1.0
+ * @category faults
+ */
+export const end = (options?: { readonly after?: number | undefined }): Fault => ({
+  _tag: "End",
+  after: options?.after ?? 0
+})
+
+/**
+ * This line comes between the frames of the reply: after so many of them; default 0. `[DONE]` is the last frame.
+ *
+ * @since 0.1.0
+ * @category faults
+ * @example
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * const layer = GPTalkTest.layerHttpClient({ faults: { stream: GPTalkTest.line("data: {oops", { after: 1 }) } })
+ */
+export const line = (line: string, options?: { readonly after?: number | undefined }): Fault => ({
+  _tag: "Line",
+  line,
+  after: options?.after ?? 0
+})
+
+/**
+ * An `HttpClient` that is answered in memory by the routes of `GPTalkServer`, below any URL, and a record of the
+ * `Requests` made. Each time it is built it begins with no session and the first reply.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * import { assert, it } from "@effect/vitest"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+ *
+ * const program = GPTalk.generateText({ prompt: "Say hi" })
+ *
+ * it.effect("says hi", () =>
+ *   Effect.gen(function*() {
+ *     assert.strictEqual(yield* program, "Hi!")
+ *   }).pipe(Effect.provide(GPTalk.layer().pipe(Layer.provide(GPTalkTest.layerHttpClient({ replies: ["Hi!"] }))))))
+ */
+export const layerHttpClient = (options?: Options): Layer.Layer<HttpClient.HttpClient | Requests> =>
+  Layer.scopedContext(Effect.suspend(() => make(options ?? {})))
+
+const decodeText = Schema.decodeUnknownOption(Schema.parseJson(Protocol.TextRequest))
+
+const asked = (body: string): Responder.Request | undefined =>
+  Option.getOrUndefined(Option.map(decodeText(body), toAsked))
+
+const stepOf = (url: URL): Step | undefined =>
+  (["login", "text", "stream"] as const).find((step) => url.pathname.endsWith(Protocol.paths[step]))
+
+const toDeltas = (reply: Reply): Stream.Stream<string, unknown> => {
+  if (typeof reply === "string") return Stream.make(reply)
+  return Stream.StreamTypeId in reply ? reply : Stream.rechunk(Stream.fromIterable(reply), 1)
+}
+
+const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session is over\"}", {
+  "content-type": "application/json"
+})
+
+const makeResponder = (replies: Options["replies"]): Responder.Service => {
+  if (replies === undefined) return Responder.echo
+  if (typeof replies === "function") return Responder.make((request) => toDeltas(replies(request)))
+  const left = replies.values()
+  return Responder.make(() => toDeltas(left.next().value ?? ""))
+}
+
+const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Options) {
+  const received: Array<Received> = []
+  const revoked = new Set<string | undefined>()
+  const app = yield* HttpLayerRouter.toHttpEffect(
+    Layer.provide(GPTalkServer.layer(server), Responder.layer(makeResponder(replies)))
+  )
+
+  const serve = (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Memory.Answer> =>
+    app.pipe(
+      Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 404 }))),
+      Effect.scoped,
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(Memory.toWebRequest(request, url))
+      ),
+      // The routes set it, and here they run in the caller's fiber.
+      Effect.locally(HttpMiddleware.loggerDisabled, true),
+      Effect.map(Memory.toAnswer)
+    )
+
+  let repliesTaken = 0
+  const takeReply = Effect.suspend(() =>
+    typeof replies === "object" && ++repliesTaken > replies.length
+      ? Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
+      : Effect.void
+  )
+
+  const respond = Effect.fnUntraced(function*(
+    step: Step,
+    request: HttpClientRequest.HttpClientRequest,
+    url: URL
+  ): Effect.fn.Return<Memory.Answer, HttpClientError.RequestError> {
+    const { authorization, ...headers } = request.headers
+    const count = received.filter((other) => other.step === step).length
+    received.push({
+      step,
+      headers,
+      asked: step === "text" ? asked(Memory.bodyText(request)) : undefined,
+      at: yield* Clock.currentTimeMillis
+    })
+    const planned = faults[step]
+    const fault = planned === undefined || "_tag" in planned ? planned : planned[count]
+    if (fault?._tag === "Revoke") revoked.add(authorization)
+    if (step === "text" && revoked.has(authorization)) return sessionOver
+    if (fault?._tag === "Refuse") return yield* Memory.connectionRefused(request)
+    if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
+    if (fault?._tag === "Silence") return yield* Effect.never
+    if (step === "stream") yield* takeReply
+    const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
+    return fault === undefined || fault._tag === "Revoke" ? answer : Memory.spoil(answer, fault)
+  })
+
+  const client = HttpClient.make((request, url) => {
+    const step = stepOf(url)
+    return Effect.map(
+      step === undefined ? serve(request, url) : respond(step, request, url),
+      (answer) => Memory.toClientResponse(request, answer)
+    )
+  })
+  return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Requests, Effect.sync(() => [...received])))
+})

@@ -1,0 +1,106 @@
+/**
+ * What lies between an `HttpClient` and server routes when there is no network: requests one way, answers the other,
+ * and what may go wrong with an answer on its way.
+ */
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import type { Fault } from "../GPTalkTest.js"
+
+/** @internal */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Stream.Stream<Uint8Array, Error>
+}
+
+/** What may go wrong with an answer's body, after so many of its pieces: a frame each, or all of a JSON body. */
+type BodyFault = Extract<Fault, { readonly after: number }>
+
+const utf8 = new TextEncoder()
+
+/** An error as Node makes it. */
+const networkError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+
+/** @internal */
+export const connectionRefused = (request: HttpClientRequest.HttpClientRequest): HttpClientError.RequestError =>
+  new HttpClientError.RequestError({
+    request,
+    reason: "Transport",
+    cause: networkError("ECONNREFUSED", "connection refused")
+  })
+
+/** @internal */
+export const bodyText = (request: HttpClientRequest.HttpClientRequest): string =>
+  request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+
+/** @internal */
+export const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: URL): Request =>
+  new Request(url, {
+    method: request.method,
+    headers: request.headers,
+    ...(request.body._tag === "Uint8Array" ? { body: bodyText(request) } : {})
+  })
+
+/** @internal */
+export const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({
+  status,
+  headers,
+  body: body._tag === "Stream"
+    ? Stream.mapError(body.stream, () => networkError("ECONNRESET", "connection reset"))
+    : body._tag === "Uint8Array"
+    ? Stream.make(body.body)
+    : Stream.empty
+})
+
+/** @internal */
+export const textAnswer = (status: number, body: string, headers: Readonly<Record<string, string>>): Answer => ({
+  status,
+  headers,
+  body: Stream.make(utf8.encode(body))
+})
+
+/** @internal */
+export const spoil = (answer: Answer, fault: BodyFault): Answer => {
+  const until = Stream.take(answer.body, fault.after)
+  switch (fault._tag) {
+    case "Stall":
+      return { ...answer, body: Stream.concat(until, Stream.never) }
+    case "CutOff":
+      return {
+        ...answer,
+        body: Stream.concat(until, Stream.failSync(() => networkError("ECONNRESET", "connection reset")))
+      }
+    case "End":
+      return { ...answer, body: until }
+    case "Line":
+      return {
+        ...answer,
+        body: Stream.mapConcat(
+          Stream.zipWithIndex(answer.body),
+          ([frame, index]) => index === fault.after ? [utf8.encode(`${fault.line}\n\n`), frame] : [frame]
+        )
+      }
+  }
+}
+
+/**
+ * The answer as a client sees it. Its body runs in the fiber that reads it: there is nothing in between that would
+ * read ahead, nor lose on an error what is not read yet, as a web stream does.
+ *
+ * @internal
+ */
+export const toClientResponse = (
+  request: HttpClientRequest.HttpClientRequest,
+  { body, headers, status }: Answer
+): HttpClientResponse.HttpClientResponse => {
+  const head = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
+  const stream = Stream.mapError(
+    body,
+    (cause) => new HttpClientError.ResponseError({ request, response: head, reason: "Decode", cause })
+  )
+  const text = Stream.mkString(Stream.decodeText(stream))
+  return Object.create(head, { stream: { value: stream }, text: { value: text } })
+}

@@ -1,0 +1,295 @@
+import { HttpClient, HttpMiddleware } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as GPTalkTest from "effect-gptalk/GPTalkTest"
+import * as Protocol from "effect-gptalk/Protocol"
+import { readFileSync } from "node:fs"
+
+const program = GPTalk.generateText({ prompt: "Say hi" })
+
+const layer = (options?: GPTalkTest.Options, client: GPTalk.Options = { retries: 0 }) =>
+  GPTalk.layer({ url: "http://gptalk.test", ...client }).pipe(Layer.provideMerge(GPTalkTest.layerHttpClient(options)))
+
+const failure = (options: GPTalkTest.Options) => Effect.flip(program).pipe(Effect.provide(layer(options)))
+
+const collect = Effect.map(Stream.runCollect(GPTalk.streamText({ prompt: "Say hi" })), (deltas) => [...deltas])
+
+const steps = Effect.map(GPTalkTest.requests, (requests) => requests.map(({ step }) => step))
+
+describe("GPTalkTest", () => {
+  it.effect("the test of a program is five lines", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* program, "Hi!")
+    }).pipe(Effect.provide(
+      GPTalk.layer({ url: "http://gptalk.test" }).pipe(
+        Layer.provide(GPTalkTest.layerHttpClient({ replies: ["Hi!"] }))
+      )
+    )))
+
+  it("needs no more than effect and @effect/platform", () => {
+    for (const file of ["GPTalkTest.ts", "internal/memoryServer.ts"]) {
+      const source = readFileSync(new URL(`../src/${file}`, import.meta.url), "utf8")
+      for (const [, module] of source.matchAll(/^(?:import|\}).* from "([^"]+)"/gm)) {
+        assert.match(module!, /^(effect\/|@effect\/platform\/|\.)/)
+      }
+    }
+  })
+
+  describe("replies", () => {
+    it.effect("by default echo the prompt", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* program, "You said: Say hi")
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("are used one after another", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* Effect.replicateEffect(program, 3), ["1", "2", "3"])
+      }).pipe(Effect.provide(layer({ replies: ["1", ["2"], Stream.make("3")] }))))
+
+    it.effect("a call for which none is left dies, and says why", () =>
+      Effect.gen(function*() {
+        yield* program
+        const cause = yield* Effect.flip(Effect.sandbox(program))
+        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+      }).pipe(Effect.provide(layer({ replies: ["1"] }))))
+
+    it.effect("can be made from the request", () =>
+      Effect.gen(function*() {
+        const request = { prompt: "a", model: "m", temperature: 0.5, systemPrompt: "s", contextMessages: 0 }
+        assert.deepStrictEqual(JSON.parse(yield* GPTalk.generateText(request)), request)
+      }).pipe(Effect.provide(layer({ replies: (request) => JSON.stringify(request) }))))
+
+    it.effect("a list is the deltas of one reply", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* collect, ["H", "i", "!"])
+      }).pipe(Effect.provide(layer({ replies: [["H", "i", "!"]] }))))
+
+    it.effect("a stream that fails is a reply that fails", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({ replies: [Stream.fail("why")] })
+        assert.include(error, { _tag: "ServiceError", step: "stream", code: 500 })
+      }))
+
+    it.effect("begin anew each time that the layer is built", () =>
+      Effect.gen(function*() {
+        const run = program.pipe(Effect.provide(layer({ replies: ["1", "2"] })))
+        assert.deepStrictEqual(yield* Effect.replicateEffect(run, 2), ["1", "1"])
+      }))
+
+    it.effect("deltas arrive one by one, with time between them", () =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        const fiber = yield* GPTalk.streamText({ prompt: "Say hi" }).pipe(
+          Stream.runForEach((delta) => Effect.sync(() => seen.push(delta))),
+          Effect.fork
+        )
+        for (const expected of [["a"], ["a", "b"], ["a", "b", "c"]]) {
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(seen, expected)
+        }
+        yield* Fiber.join(fiber)
+      }).pipe(Effect.provide(layer({
+        replies: [
+          Stream.mapEffect(Stream.make("a", "b", "c"), (delta) => Effect.delay(Effect.succeed(delta), "1 second"))
+        ]
+      }))))
+
+    it.effect("are pulled no further than they are read", () =>
+      Effect.gen(function*() {
+        let pulled = 0
+        const counted = Stream.tap(Stream.range(1, 1000).pipe(Stream.map(String)), () => Effect.sync(() => pulled++))
+        yield* GPTalk.streamText({ prompt: "Say hi" }).pipe(
+          Stream.take(3),
+          Stream.runDrain,
+          Effect.provide(layer({ replies: [Stream.rechunk(counted, 1)] }))
+        )
+        assert.isBelow(pulled, 10)
+      }))
+
+    it.effect("are interrupted when the program stops reading", () =>
+      Effect.gen(function*() {
+        const isInterrupted = yield* Deferred.make<void>()
+        const endless = Stream.concat(Stream.make("a"), Stream.never).pipe(
+          Stream.ensuring(Deferred.succeed(isInterrupted, void 0))
+        )
+        yield* GPTalk.streamText({ prompt: "Say hi" }).pipe(
+          Stream.take(1),
+          Stream.runDrain,
+          Effect.provide(layer({ replies: [endless] }))
+        )
+        yield* Deferred.await(isInterrupted)
+      }))
+  })
+
+  describe("faults", () => {
+    it.effect("refuse: there is no connection", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({ faults: { login: GPTalkTest.refuse } })
+        assert.include(error, { _tag: "ConnectionError", step: "login" })
+      }))
+
+    it.effect("one meets all requests of its step", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.exit(program))
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(yield* steps, ["login", "login", "login"])
+      }).pipe(Effect.provide(layer({ faults: { login: GPTalkTest.refuse } }, { retries: 2 }))))
+
+    it.effect("a list meets the requests in their order, and lets the rest through", () =>
+      Effect.gen(function*() {
+        const exits = yield* Effect.replicateEffect(Effect.either(program), 3)
+        assert.deepStrictEqual(exits.map(({ _tag }) => _tag), ["Right", "Left", "Right"])
+      }).pipe(Effect.provide(layer({ faults: { text: [undefined, GPTalkTest.refuse] } }))))
+
+    it.effect("answer: a status with a body", () =>
+      Effect.gen(function*() {
+        const fault = GPTalkTest.answer(503, { body: { code: 7, msg: "down for the night" } })
+        const error = yield* failure({ faults: { text: fault } })
+        assert.include(error, { _tag: "ServiceError", status: 503, code: 7, detail: "down for the night" })
+      }))
+
+    it.effect("answer: Retry-After is what the program waits", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(program)
+        yield* TestClock.adjust("19 seconds")
+        assert.deepStrictEqual(yield* steps, ["login", "text"])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(fiber), "You said: Say hi")
+      }).pipe(Effect.provide(
+        layer({ faults: { text: [GPTalkTest.answer(429, { headers: { "retry-after": "20" } })] } }, { retries: 1 })
+      )))
+
+    const timeouts: ReadonlyArray<
+      readonly [phase: "response" | "firstDelta" | "idle", after: number | undefined, duration: Duration.DurationInput]
+    > = [
+      ["response", undefined, "30 seconds"],
+      ["firstDelta", 0, "60 seconds"],
+      ["idle", 1, "60 seconds"]
+    ]
+    for (const [phase, after, duration] of timeouts) {
+      it.effect(`stall: the ${phase} timeout`, () =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.fork(failure({ faults: { stream: GPTalkTest.stall({ after }) } }))
+          yield* TestClock.adjust(duration)
+          assert.include(yield* Fiber.join(fiber), { _tag: "TimeoutError", step: "stream", phase })
+        }))
+    }
+
+    it.effect("cutOff: the connection breaks, and what came before it was read", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({
+          replies: [["a", "b", "c"]],
+          faults: { stream: GPTalkTest.cutOff({ after: 2 }) }
+        })
+        assert.include(error, { _tag: "IncompleteReplyError", text: "ab" })
+      }))
+
+    it.effect("cutOff: of a JSON answer nothing can be read", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({ faults: { text: GPTalkTest.cutOff() } })
+        assert.include(error, { _tag: "ConnectionError", step: "text" })
+      }))
+
+    it.effect("end: the reply ends without [DONE]", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({ replies: [["a", "b", "c"]], faults: { stream: GPTalkTest.end({ after: 3 }) } })
+        assert.include(error, { _tag: "IncompleteReplyError", text: "abc" })
+      }))
+
+    it.effect("line: an unreadable frame between good ones costs nothing", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* program, "ab")
+      }).pipe(Effect.provide(
+        layer({ replies: [["a", "b"]], faults: { stream: GPTalkTest.line("data: {oops", { after: 1 }) } })
+      )))
+
+    it.effect("line: an unreadable frame before [DONE] fails the reply", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({
+          replies: [["a", "b"]],
+          faults: { stream: GPTalkTest.line("data: {oops", { after: 2 }) }
+        })
+        assert.include(error, { _tag: "ProtocolError", step: "stream" })
+      }))
+
+    it.effect("revoke: the session is over, and the program logs in anew", () =>
+      Effect.gen(function*() {
+        yield* Effect.replicateEffect(program, 3)
+        assert.deepStrictEqual((yield* steps).filter((step) => step !== "stream"), [
+          ...["login", "text"],
+          ...["text", "login", "text"],
+          "text"
+        ])
+      }).pipe(Effect.provide(layer({ faults: { text: [undefined, GPTalkTest.revoke] } }))))
+
+    it.effect("revoke: all sessions fails the program", () =>
+      Effect.gen(function*() {
+        const error = yield* failure({ faults: { text: GPTalkTest.revoke } })
+        assert.include(error, { _tag: "AuthenticationError", step: "text", status: 401 })
+      }))
+  })
+
+  describe("requests", () => {
+    it.effect("are recorded in order", () =>
+      Effect.gen(function*() {
+        yield* program
+        assert.deepStrictEqual(yield* steps, ["login", "text", "stream"])
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("say what was asked, with what headers, and when", () =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(5000)
+        yield* program
+        const [, text] = yield* GPTalkTest.requests
+        assert.deepStrictEqual(text!.asked, {
+          prompt: "Say hi",
+          model: "gpt-4",
+          temperature: 0,
+          systemPrompt: "",
+          contextMessages: 3
+        })
+        assert.include(text!.headers, { "x-tenant": "7", "x-auth-timestamp": "5" })
+        assert.strictEqual(text!.at, 5000)
+      }).pipe(Effect.provide(layer({}, { model: "gpt-4", headers: { "x-tenant": "7" } }))))
+
+    it.effect("hold no token and no fingerprint", () =>
+      Effect.gen(function*() {
+        yield* program
+        assert.notMatch(JSON.stringify(yield* GPTalkTest.requests), /bearer|[0-9a-f]{32}/i)
+      }).pipe(Effect.provide(layer())))
+  })
+
+  it.effect("the server's options are its own", () =>
+    Effect.gen(function*() {
+      yield* Effect.replicateEffect(program, 2)
+      assert.deepStrictEqual((yield* steps).filter((step) => step === "login").length, 2)
+    }).pipe(Effect.provide(layer({ server: { usageLimit: 1 } }))))
+
+  it.effect("the service may be anywhere below its host", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* program, "Hi!")
+    }).pipe(Effect.provide(layer({ replies: ["Hi!"] }, { url: "https://gptalk.test/behind/a/proxy/" }))))
+
+  it.effect("a path that is none of the protocol's is not found", () =>
+    Effect.gen(function*() {
+      const statuses = yield* Effect.forEach(["/", "/api/chatgpt/user/logout"], (path) =>
+        Effect.map(HttpClient.get(`http://gptalk.test${path}`), ({ status }) => status))
+      assert.deepStrictEqual(statuses, [404, 404])
+    }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
+
+  it.effect("a login by another client is answered as JSON", () =>
+    Effect.gen(function*() {
+      const response = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+      assert.strictEqual(response.status, 400)
+      assert.include(yield* response.json, { code: 400 })
+    }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
+
+  it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>
+    Effect.gen(function*() {
+      yield* program
+      assert.isFalse(yield* FiberRef.get(HttpMiddleware.loggerDisabled))
+    }).pipe(Effect.provide(layer())))
+})
