@@ -54,6 +54,8 @@ export interface Options {
   /** When sessions expire, in Unix seconds. */
   readonly expiresAt?: number | undefined
   readonly deltas?: ReadonlyArray<string> | undefined
+  /** Whether to know again what was given out. Without that, any token will do and nothing grows. Default true. */
+  readonly remembers?: boolean | undefined
 }
 
 export interface FaultServer {
@@ -173,6 +175,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
     }
     const issue = (past: ReadonlyArray<string>) => {
       const token = newToken()
+      if (options.remembers === false) return token
       secrets.add(token)
       history.set(token, [token, ...past])
       return token
@@ -191,21 +194,25 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       switch (step) {
         case "login": {
           const token = issue(told(request))
-          uses.set(token, options.uses ?? Infinity)
+          if (options.remembers !== false) uses.set(token, options.uses ?? Infinity)
           return json({ data: { token, expires_at: options.expiresAt ?? Math.floor(Date.now() / 1000) + 3600 } })
         }
         case "text": {
           const session = presented(step, request)
           prompts = told(request)
-          const left = uses.get(session) ?? 0
-          if (left <= 0) return refused
-          uses.set(session, left - 1)
           const token = issue(history.get(session) ?? [])
-          streamTokens.add(token)
+          if (options.remembers !== false) {
+            const left = uses.get(session) ?? 0
+            if (left <= 0) return refused
+            uses.set(session, left - 1)
+            streamTokens.add(token)
+          }
           return json({ data: { token } })
         }
         case "stream": {
-          if (!streamTokens.delete(presented(step, request)) || options.streams === 0) return refused
+          if (options.remembers !== false) {
+            if (!streamTokens.delete(presented(step, request)) || options.streams === 0) return refused
+          }
           return {
             status: 200,
             headers: { "content-type": "text/event-stream; charset=utf-8" },
@@ -220,7 +227,7 @@ export const make = (options: Options = {}): Effect.Effect<FaultServer, never, S
       if (step === undefined) return void socket.destroy()
       requests[step]++
       pending.add(socket)
-      for (const secret of told(request)) secrets.add(secret)
+      if (options.remembers !== false) { for (const secret of told(request)) secrets.add(secret) }
       const fault = options.faults?.[step]
       const nextStep = steps[steps.indexOf(step) + 1]
       const isLast = nextStep !== undefined && options.faults?.[nextStep] === "refuse"

@@ -241,7 +241,7 @@ const row = (
 
 const none = Option.none()
 const seconds = (count: number) => Option.some(Duration.seconds(count))
-const short = Duration.millis(700)
+const short = Duration.seconds(1)
 
 const connection = { _tag: "ConnectionError", isRetryable: true } as const
 const protocol = { _tag: "ProtocolError", isRetryable: false } as const
