@@ -46,13 +46,24 @@ describe("GPTalk errors", () => {
     it.effect("a login without an expiry is a ProtocolError", () =>
       Effect.gen(function*() {
         const error = yield* failWith("login", always(() => MockClient.json({ data: { token: "t" } })))
-        console.log(error.message)
         assert.deepInclude(error, {
           _tag: "ProtocolError",
           step: "login",
           issue: "data.expires_at: expected Finite, found nothing"
         })
       }))
+
+    it.effect.each([0, 200, "0", "200"])(
+      "a code of %s without what was asked is a ProtocolError",
+      (code) =>
+        Effect.gen(function*() {
+          const error = yield* failWith("login", always(() => MockClient.json({ code, msg: "success" })))
+          assert.strictEqual(
+            error.message,
+            "The service does not keep to the protocol at login: data: expected an object, found nothing."
+          )
+        })
+    )
 
     it.effect.each([0, 200, "0"])("a code of %s beside what was asked is no error", (code) => {
       const client = MockClient.make({

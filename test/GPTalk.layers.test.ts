@@ -21,6 +21,7 @@ describe("GPTalk.layer", () => {
     ["an ftp url", { url: "ftp://gptalk.net" }],
     ["a file url", { url: new URL("file:///etc/hosts") }],
     ["a url with credentials", { url: "http://user:secret@gptalk.net" }],
+    ["a url with a user", { url: "http://secret@gptalk.net" }],
     ["an empty model", { model: "" }],
     ["a usage limit of 0", { usageLimit: 0 }],
     ["half a use", { usageLimit: 1.5 }],

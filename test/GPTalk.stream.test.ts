@@ -10,10 +10,12 @@ const stream = GPTalk.streamText({ prompt: "Hi" })
 
 const streaming = (source: MockClient.Source) => MockClient.make({ stream: () => source.response })
 
-/** A reply that grows by a letter whenever more is asked for, and never ends. */
+/** A reply that grows by a letter whenever more is asked for, and does not end: it falls silent, but late. */
 const endless = () => {
   let content = ""
-  return new MockClient.Source((self) => self.emit(MockClient.frame(content += "a")))
+  return new MockClient.Source((self) => {
+    if (self.pulls <= 1000) self.emit(MockClient.frame(content += "a"))
+  })
 }
 
 describe("GPTalk streams", () => {
@@ -47,7 +49,9 @@ describe("GPTalk streams", () => {
   })
 
   it.effect("do not read without bound after [DONE]", () => {
-    const source = new MockClient.Source((self) => self.emit(": still here\n".repeat(100)))
+    const source = new MockClient.Source((self) => {
+      if (self.pulls <= 1000) self.emit(": still here\n".repeat(100))
+    })
     source.emit(MockClient.done)
     return Effect.gen(function*() {
       yield* Stream.runDrain(stream)

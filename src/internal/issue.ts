@@ -18,7 +18,7 @@ const kind = (value: unknown): string => {
 const expected = (ast: AST.Annotated & { toString(): string }): string =>
   Option.getOrElse(
     Option.orElse(AST.getIdentifierAnnotation(ast), () => AST.getDescriptionAnnotation(ast)),
-    () => String(ast)
+    () => "_tag" in ast && ast._tag === "TypeLiteral" ? "an object" : String(ast)
   )
 
 const path = (keys: ReadonlyArray<PropertyKey>): string =>

@@ -291,7 +291,17 @@ describe("FrameDecoder", () => {
       assert.strictEqual(decode(frame("a"), "data: {\n", "data: {\"id\":1}\n: x\n\n", done).outcome?._tag, "Malformed")
     })
 
-    it.each(["{}", "{\"id\":1}", "{\"delta\":\"a\"}", "[]", "null", "1", "\"a\"", "{\"code\":0,\"msg\":\"ok\"}"])(
+    it.each([
+      "{}",
+      "{\"id\":1}",
+      "{\"delta\":\"a\"}",
+      "[]",
+      "null",
+      "1",
+      "\"a\"",
+      "{\"code\":200,\"msg\":\"ok\"}",
+      "{\"code\":0,\"msg\":\"ok\"}"
+    ])(
       "a frame %s without content or error means nothing",
       (json) => {
         const { decoder, deltas, outcome } = decode(frame("a"), `data: ${json}\n`, done)
