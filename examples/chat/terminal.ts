@@ -67,7 +67,8 @@ class Keys extends PassThrough {
     const isCrLf = this.held[end] === 13 && this.held[end + 1] === 10
     this.held = this.held.subarray(keys.length + (isCrLf ? 1 : 0))
     if (end !== -1) this.isAsking = false
-    if (keys.length > 0) this.write(keys)
+    // readline inserts and draws wrongly what comes as one piece of more than one character.
+    for (const key of keys) this.write(Uint8Array.of(key))
   }
 }
 

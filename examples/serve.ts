@@ -1,0 +1,95 @@
+/**
+ * `npm run serve`: the server alone. With `OPENAI_API_KEY` that model answers, otherwise an echo.
+ */
+import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
+import { Command, HelpDoc, Options } from "@effect/cli"
+import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { Config, Console, Data, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+import * as Responder from "effect-gptalk/Responder"
+import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
+import { createServer } from "node:http"
+import { run } from "./run.js"
+
+const openAi = Config.all({
+  apiKey: Config.redacted(Config.nonEmptyString("OPENAI_API_KEY")),
+  apiUrl: Config.withDefault(Config.nonEmptyString("OPENAI_BASE_URL"), undefined),
+  model: Config.withDefault(Config.nonEmptyString("OPENAI_MODEL"), "gpt-4.1-mini")
+})
+
+/** 0 is what a client sends that asks for no temperature, and some models accept none. */
+const withTemperature = (responder: Responder.Service, model: string): Responder.Service =>
+  Responder.make((request) =>
+    request.temperature === 0
+      ? responder.respond(request)
+      : Stream.provideService(responder.respond(request), OpenAiLanguageModel.Config, {
+        model,
+        temperature: request.temperature
+      })
+  )
+
+const layerOpenAi = ({ apiKey, apiUrl, model }: Config.Config.Success<typeof openAi>) =>
+  Layer.effect(
+    Responder.Responder,
+    Effect.map(ResponderLanguageModel.fromLanguageModel, (responder) => withTemperature(responder, model))
+  ).pipe(
+    Layer.provide(OpenAiLanguageModel.layer({ model })),
+    Layer.provide(OpenAiClient.layer({ apiKey, apiUrl })),
+    Layer.provide(NodeHttpClient.layerUndici)
+  )
+
+class ListenError extends Data.TaggedError("ListenError")<{ readonly message: string }> {}
+
+const toListenError = (cause: unknown, host: string, port: number): ListenError => {
+  const isInUse = Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE"
+  return new ListenError({
+    message: isInUse
+      ? `Port ${port} of ${host} is in use: choose another with --port.`
+      : `Cannot listen on port ${port} of ${host}: ${cause instanceof Error ? cause.message : String(cause)}`
+  })
+}
+
+const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: string; readonly port: number }) {
+  const settings = yield* Config.option(openAi)
+  const [responder, what] = Option.match(settings, {
+    onNone: () => [Responder.layerEcho, "an echo; set OPENAI_API_KEY for a model"] as const,
+    onSome: (settings) => [layerOpenAi(settings), settings.model] as const
+  })
+  const routes = GPTalkServer.layer().pipe(Layer.provide(responder))
+  const listening = HttpServer.addressFormattedWith((url) => Console.error(`Listening on ${url} (${what})`))
+  yield* HttpLayerRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.merge(Layer.effectDiscard(listening)),
+    Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
+    Layer.launch,
+    Effect.catchTag("ServeError", ({ cause }) => toListenError(cause, host, port))
+  )
+})
+
+const options = {
+  host: Options.text("host").pipe(
+    Options.withDescription("The address to listen on."),
+    Options.withDefault("127.0.0.1")
+  ),
+  port: Options.integer("port").pipe(
+    Options.withSchema(Schema.Int.pipe(Schema.between(0, 65535, { message: () => "A port is from 0 to 65535." }))),
+    Options.withDescription("The port to listen on; 0 for a free one."),
+    Options.withDefault(8787)
+  )
+}
+
+const command = Command.make("serve", options, serve).pipe(Command.withDescription("Serves the GPTalk protocol."))
+
+const environment = HelpDoc.sequence(
+  HelpDoc.h1("ENVIRONMENT"),
+  HelpDoc.descriptionList([
+    [HelpDoc.getSpan(HelpDoc.p("OPENAI_API_KEY")), HelpDoc.p("With it a model answers, otherwise an echo.")],
+    [HelpDoc.getSpan(HelpDoc.p("OPENAI_BASE_URL")), HelpDoc.p("Another service with OpenAI's Responses API.")],
+    [HelpDoc.getSpan(HelpDoc.p("OPENAI_MODEL")), HelpDoc.p("The model; gpt-4.1-mini without it.")]
+  ])
+)
+
+Command.run(command, { name: "GPTalk server", version: "0.1.0", footer: environment })(process.argv).pipe(
+  Effect.provide(NodeContext.layer),
+  (program) => run(program, { exitCodeOnInterrupt: 0 })
+)

@@ -1,0 +1,146 @@
+/**
+ * A `Responder` that answers from an `@effect/ai` `LanguageModel`: a server in front of a model.
+ *
+ * Needs `@effect/ai`.
+ *
+ * @since 0.1.0
+ */
+import type { AiError } from "@effect/ai/AiError"
+import * as LanguageModel from "@effect/ai/LanguageModel"
+import type * as Prompt from "@effect/ai/Prompt"
+import type * as Response from "@effect/ai/Response"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Responder from "./Responder.js"
+
+/**
+ * Why a model gave no whole reply, and with what status where its provider answered with one.
+ *
+ * Errors of `@effect/ai` hold the request, with the prompt and the provider's key; what fails a reply is logged by the
+ * server, so none of that is kept here.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/ModelError")("ModelError", {
+  reason: Schema.String,
+  status: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return `The model gave no whole reply: ${this.reason}${this.status === undefined ? "" : `, status ${this.status}`}.`
+  }
+}
+
+/**
+ * The prompt goes to the model as it came over the wire, as the text of one user message, after the system prompt
+ * where there is one. Only the text of the reply is handed on.
+ *
+ * A `LanguageModel` is asked for neither a name nor a temperature: those of the request are left to whoever builds
+ * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off; when the client goes
+ * away, the model is interrupted.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromLanguageModel: Effect.Effect<Responder.Service, never, LanguageModel.LanguageModel> = Effect.map(
+  LanguageModel.LanguageModel,
+  (model) => Responder.make((request) => toDeltas(model.streamText({ prompt: toPrompt(request) })))
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Config, Layer } from "effect"
+ * import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+ * import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
+ *
+ * const Routes = GPTalkServer.layer().pipe(
+ *   Layer.provide(ResponderLanguageModel.layer),
+ *   Layer.provide(OpenAiLanguageModel.layer({ model: "gpt-4.1-mini" })),
+ *   Layer.provide(OpenAiClient.layerConfig({ apiKey: Config.redacted("OPENAI_API_KEY") })),
+ *   Layer.provide(NodeHttpClient.layerUndici)
+ * )
+ */
+export const layer: Layer.Layer<Responder.Responder, never, LanguageModel.LanguageModel> = Layer.effect(
+  Responder.Responder,
+  fromLanguageModel
+)
+
+const toPrompt = ({ prompt, systemPrompt }: Responder.Request): Prompt.RawInput => [
+  ...(systemPrompt === "" ? [] : [{ role: "system" as const, content: systemPrompt }]),
+  { role: "user", content: [{ type: "text", text: prompt }] }
+]
+
+type Part = Response.StreamPart<Record<never, never>>
+
+/**
+ * A provider whose connection breaks may just end its stream. Then it has not said that it finished, and has left a
+ * text open or sent none.
+ */
+const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, ModelError> =>
+  Stream.suspend(() => {
+    const openTexts = new Set<string>()
+    let hasText = false
+    let isFinished = false
+
+    const handle = (part: Part): Effect.Effect<string, ModelError> => {
+      switch (part.type) {
+        case "text-start":
+          openTexts.add(part.id)
+          break
+        case "text-delta":
+          hasText = true
+          return Effect.succeed(part.delta)
+        case "text-end":
+          openTexts.delete(part.id)
+          break
+        case "finish":
+          isFinished = true
+          return part.reason === "error" ? new ModelError({ reason: "it gave up" }) : nothing
+        case "error":
+          return new ModelError({ reason: `it sent an error${codeOf(part.error)}` })
+      }
+      return nothing
+    }
+
+    const end = Stream.suspend(() =>
+      isFinished || (hasText && openTexts.size === 0)
+        ? Stream.empty
+        : Stream.fail(new ModelError({ reason: "it ended before it was complete" }))
+    )
+
+    return parts.pipe(
+      Stream.mapError(toModelError),
+      Stream.mapEffect(handle),
+      Stream.filter((delta) => delta !== ""),
+      Stream.concat(end)
+    )
+  })
+
+const nothing = Effect.succeed("")
+
+/** A provider's word for a kind of error, and nothing longer: what it says in sentences may quote the prompt. */
+const codeOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "code") && typeof error.code === "string" && /^\w{1,64}$/.test(error.code)
+    ? ` (${error.code})`
+    : ""
+
+const toModelError = (error: AiError): ModelError => {
+  switch (error._tag) {
+    case "HttpRequestError":
+      return new ModelError({ reason: `the request to its provider failed (${error.reason})` })
+    case "HttpResponseError":
+      return new ModelError({
+        reason: `its provider's answer is not what was asked for (${error.reason})`,
+        status: error.response.status
+      })
+    default:
+      return new ModelError({ reason: `${error.module}.${error.method} failed (${error._tag})` })
+  }
+}

@@ -1,0 +1,281 @@
+import { AiError, LanguageModel, type Prompt, type Response } from "@effect/ai"
+import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
+import { NodeHttpClient } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, Queue, Redacted, type Scope, Stream } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Responder from "effect-gptalk/Responder"
+import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
+import * as OpenAiServer from "./utils/OpenAiServer.js"
+import * as TestServer from "./utils/TestServer.js"
+
+type Part = Response.StreamPartEncoded
+
+const request: Responder.Request = {
+  prompt: "Hi",
+  model: "gpt-3.5-turbo",
+  temperature: 0,
+  systemPrompt: "",
+  contextMessages: 3
+}
+
+const start: Part = { type: "text-start", id: "1" }
+const delta = (delta: string): Part => ({ type: "text-delta", id: "1", delta })
+const end: Part = { type: "text-end", id: "1" }
+const finish = (reason: Response.FinishReason = "stop"): Part => ({
+  type: "finish",
+  reason,
+  usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 }
+})
+
+const failure = new AiError.UnknownError({ module: "Test", method: "streamText", description: "no more" })
+
+const makeResponder = (streamText: (prompt: Prompt.Prompt) => Stream.Stream<Part, AiError.AiError>) =>
+  Effect.flatMap(
+    LanguageModel.make({ generateText: () => Effect.succeed([]), streamText: ({ prompt }) => streamText(prompt) }),
+    (model) => Effect.provideService(ResponderLanguageModel.fromLanguageModel, LanguageModel.LanguageModel, model)
+  )
+
+/** What arrived, and how it ended. */
+const collect = (parts: Stream.Stream<Part, AiError.AiError>) =>
+  Effect.gen(function*() {
+    const responder = yield* makeResponder(() => parts)
+    const deltas: Array<string> = []
+    const exit = yield* Effect.exit(
+      Stream.runForEach(responder.respond(request), (delta) => Effect.sync(() => deltas.push(delta)))
+    )
+    return { deltas, end: exit._tag }
+  })
+
+/** Runs the stream, and gives its deltas one by one. */
+const follow = <E>(stream: Stream.Stream<string, E>) =>
+  Effect.gen(function*() {
+    const deltas = yield* Queue.unbounded<string>()
+    yield* Effect.forkScoped(Stream.runForEach(stream, (delta) => Queue.offer(deltas, delta)))
+    return Queue.take(deltas)
+  })
+
+describe("ResponderLanguageModel", () => {
+  describe("prompt", () => {
+    const asked = (request: Responder.Request) =>
+      Effect.gen(function*() {
+        const prompts: Array<unknown> = []
+        const responder = yield* makeResponder((prompt) => {
+          prompts.push(prompt.content.map(({ content, role }) => ({
+            role,
+            content: typeof content === "string" ? content : content.map((part) => part.type === "text" && part.text)
+          })))
+          return Stream.make(start, delta("Hi"), end, finish())
+        })
+        yield* Stream.runDrain(responder.respond(request))
+        return prompts
+      })
+
+    it.effect("goes as it is, as the text of a user message", () =>
+      Effect.gen(function*() {
+        const prompt = "System: Be brief.\nUser: Hi\nAssistant:"
+        assert.deepStrictEqual(yield* asked({ ...request, prompt }), [[{ role: "user", content: [prompt] }]])
+      }))
+
+    it.effect("comes after the system prompt", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* asked({ ...request, systemPrompt: "Be brief." }), [[
+          { role: "system", content: "Be brief." },
+          { role: "user", content: ["Hi"] }
+        ]])
+      }))
+  })
+
+  describe("reply", () => {
+    it.effect("is the text, and nothing else that a model streams", () =>
+      Effect.gen(function*() {
+        const result = yield* collect(Stream.make<Array<Part>>(
+          { type: "reasoning-start", id: "0" },
+          { type: "reasoning-delta", id: "0", delta: "hmm" },
+          { type: "reasoning-end", id: "0" },
+          start,
+          delta("Hel"),
+          delta(""),
+          delta("lo"),
+          end,
+          finish()
+        ))
+        assert.deepStrictEqual(result, { deltas: ["Hel", "lo"], end: "Success" })
+      }))
+
+    it.effect("is handed on delta by delta", () =>
+      Effect.gen(function*() {
+        const parts = yield* Queue.unbounded<Part>()
+        const responder = yield* makeResponder(() => Stream.fromQueue(parts, { maxChunkSize: 1 }))
+        const next = yield* follow(responder.respond(request))
+        for (const text of ["Hel", "lo", "!"]) {
+          yield* Queue.offer(parts, delta(text))
+          assert.strictEqual(yield* next, text)
+        }
+      }).pipe(Effect.scoped))
+
+    it.effect("is whole without a finish part when its text was ended", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(
+          yield* collect(Stream.make(start, delta("Hi"), end)),
+          { deltas: ["Hi"], end: "Success" }
+        )
+      }))
+
+    it.effect("fails with an error part", () =>
+      Effect.gen(function*() {
+        const parts = Stream.make<Array<Part>>(start, delta("Hi"), { type: "error", error: "overloaded" })
+        assert.deepStrictEqual(yield* collect(parts), { deltas: ["Hi"], end: "Failure" })
+      }))
+
+    it.effect("fails with the model", () =>
+      Effect.gen(function*() {
+        const parts = Stream.concat(Stream.make(start, delta("Hi")), Stream.fail(failure))
+        assert.deepStrictEqual(yield* collect(parts), { deltas: ["Hi"], end: "Failure" })
+      }))
+
+    it.effect("fails when the model gave up", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(
+          yield* collect(Stream.make(start, delta("Hi"), end, finish("error"))),
+          { deltas: ["Hi"], end: "Failure" }
+        )
+      }))
+
+    it.effect("fails when it ends in the middle of a text", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* collect(Stream.make(start, delta("Hi"))), { deltas: ["Hi"], end: "Failure" })
+      }))
+
+    it.effect("fails when it ends before there was any", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* collect(Stream.empty), { deltas: [], end: "Failure" })
+      }))
+
+    it.effect("is interrupted in the model when its reader stops", () =>
+      Effect.gen(function*() {
+        const isInterrupted = yield* Deferred.make<void>()
+        const responder = yield* makeResponder(() =>
+          Stream.make(start, delta("Hi")).pipe(
+            Stream.concat(Stream.never),
+            Stream.ensuring(Deferred.succeed(isInterrupted, undefined))
+          )
+        )
+        yield* responder.respond(request).pipe(Stream.take(1), Stream.runDrain)
+        yield* Deferred.await(isInterrupted)
+      }))
+  })
+
+  describe("over HTTP, in front of OpenAI", () => {
+    const live = <E>(name: string, test: () => Effect.Effect<void, E, Scope.Scope>) =>
+      it.scopedLive(name, () => Effect.provide(test(), Logger.remove(Logger.defaultLogger)))
+
+    const start = Effect.gen(function*() {
+      const openAi = yield* OpenAiServer.make
+      const responder = yield* Layer.build(ResponderLanguageModel.layer.pipe(
+        Layer.provide(OpenAiLanguageModel.layer({ model: "gpt-4.1-mini" })),
+        Layer.provide(OpenAiClient.layer({ apiUrl: openAi.url, apiKey: Redacted.make("sk-test") })),
+        Layer.provide(NodeHttpClient.layerUndici)
+      ))
+      const server = yield* Effect.provide(
+        Effect.flatMap(Responder.Responder, (responder) => TestServer.make({ responder })),
+        responder
+      )
+      const gptalk = yield* Effect.provide(
+        GPTalk.GPTalk,
+        yield* Layer.build(GPTalk.layer({ url: server.url }).pipe(Layer.provide(NodeHttpClient.layerUndici)))
+      )
+      return { openAi, gptalk }
+    })
+
+    live("logs why a reply failed, without the key or the prompt", () =>
+      Effect.gen(function*() {
+        const log: Array<string> = []
+        const logger = Logger.map(Logger.logfmtLogger, (line) => void log.push(line))
+        yield* Effect.gen(function*() {
+          const { gptalk, openAi } = yield* start
+          const reply = yield* Effect.fork(Effect.flip(gptalk.generateText({ prompt: "a secret matter" })))
+          const call = yield* openAi.next
+          call.say("Hel")
+          yield* Effect.sleep("50 millis")
+          call.breakOff()
+          yield* Fiber.join(reply)
+        }).pipe(Effect.provide(Logger.add(logger)))
+        assert.match(log.join("\n"), /its provider's answer is not what was asked for \(Decode\)/)
+        assert.notMatch(log.join("\n"), /sk-test|secret matter/)
+      }))
+
+    live("asks as OpenAI wants to be asked", () =>
+      Effect.gen(function*() {
+        const { gptalk, openAi } = yield* start
+        const reply = yield* Effect.fork(gptalk.generateText({
+          systemPrompt: "Be brief.",
+          messages: [{ role: "user", content: "Hi" }, { role: "assistant", content: "Hello" }, {
+            role: "user",
+            content: "Привет"
+          }]
+        }))
+        const call = yield* openAi.next
+        call.say("Да")
+        call.finish()
+        assert.strictEqual(yield* Fiber.join(reply), "Да")
+        assert.strictEqual(call.path, "/v1/responses")
+        assert.strictEqual(call.authorization, "Bearer sk-test")
+        assert.strictEqual(call.body.model, "gpt-4.1-mini")
+        assert.deepStrictEqual(call.body.input, [
+          { role: "system", content: "Be brief." },
+          {
+            role: "user",
+            content: [{ type: "input_text", text: "User: Hi\nAssistant: Hello\nUser: Привет\nAssistant:" }]
+          }
+        ])
+      }))
+
+    live("hands on each delta while the model still speaks", () =>
+      Effect.gen(function*() {
+        const { gptalk, openAi } = yield* start
+        const next = yield* follow(gptalk.streamText({ prompt: "Hi" }))
+        const call = yield* openAi.next
+        for (const text of ["Hel", "lo, ", "мир", "👋"]) {
+          call.say(text)
+          assert.strictEqual(yield* next, text)
+        }
+        call.finish()
+      }))
+
+    live("closes the connection to the model when the client stops", () =>
+      Effect.gen(function*() {
+        const { gptalk, openAi } = yield* start
+        const first = yield* Effect.fork(gptalk.streamText({ prompt: "Hi" }).pipe(Stream.take(1), Stream.runCollect))
+        const call = yield* openAi.next
+        call.say("Hel")
+        yield* Fiber.join(first)
+        yield* Effect.promise(() => call.gone)
+      }))
+
+    for (
+      const [name, act] of [
+        ["says that it failed", (call) => call.fail("overloaded")],
+        ["breaks the connection", (call) => call.breakOff()],
+        ["ends the body too soon", (call) => call.end()]
+      ] satisfies ReadonlyArray<[string, (call: OpenAiServer.Call) => void]>
+    ) {
+      live(`makes no whole reply of one whose model ${name}`, () =>
+        Effect.gen(function*() {
+          const { gptalk, openAi } = yield* start
+          const deltas: Array<string> = []
+          const reply = gptalk.streamText({ prompt: "Hi" }).pipe(
+            Stream.runForEach((delta) => Effect.sync(() => deltas.push(delta))),
+            Effect.flip
+          )
+          const error = yield* Effect.fork(reply)
+          const call = yield* openAi.next
+          call.say("Hel")
+          yield* Effect.sleep("50 millis")
+          act(call)
+          assert.oneOf((yield* Fiber.join(error))._tag, ["ServiceError", "IncompleteReplyError"])
+          assert.deepStrictEqual(deltas, ["Hel"])
+        }))
+    }
+  })
+})
