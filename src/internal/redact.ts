@@ -11,30 +11,33 @@ const mark = "[redacted]"
  */
 const shortestPiece = 8
 
-/** The length of the longest piece of the secret that stands in the text at this place; 0 where it is by chance. */
-const matchLength = (text: string, from: number, secret: string): number => {
-  const piece = text.slice(from, from + Math.min(shortestPiece, secret.length))
-  let longest = 0
-  for (let at = secret.indexOf(piece); at !== -1; at = secret.indexOf(piece, at + 1)) {
-    let length = piece.length
-    while (from + length < text.length && at + length < secret.length && secret[at + length] === text[from + length]) {
-      length++
-    }
-    longest = Math.max(longest, length)
+/** How a service that quotes a request may write down what stood in it. */
+const quoted = (secret: string, text: string): ReadonlyArray<string> => {
+  const forms = [secret]
+  if (text.includes("\\")) {
+    const json = JSON.stringify(secret).slice(1, -1)
+    const escape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
+    forms.push(json, json.replace(/[\u0080-\uffff]/g, escape))
   }
-  return longest >= Math.min(shortestPiece, secret.length) ? longest : 0
+  if (text.includes("%")) forms.push(encodeURIComponent(secret.replace(/\p{Surrogate}/gu, "\ufffd")))
+  return forms.filter((form) => form !== "")
 }
 
 /** @internal */
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
   // Far more than is shown, far less than would make the search for pieces slow.
   const source = text.slice(0, 5 * maxLength)
-  const known = secrets.filter((secret) => secret !== "")
+  const forms = new Set(secrets.flatMap((secret) => quoted(secret, source)))
   let clean = ""
-  for (let index = 0; index < source.length && clean.length <= maxLength;) {
-    const length = Math.max(0, ...known.map((secret) => matchLength(source, index, secret)))
-    clean += length === 0 ? source.charAt(index) : mark
-    index += Math.max(length, 1)
+  let secretUntil = 0
+  for (let index = 0; index < source.length && clean.length <= maxLength; index++) {
+    const isInSecret = index < secretUntil
+    for (const form of forms) {
+      const end = index + Math.min(shortestPiece, form.length)
+      if (end > secretUntil && end <= source.length && form.includes(source.slice(index, end))) secretUntil = end
+    }
+    if (index >= secretUntil) clean += source.charAt(index)
+    else if (!isInSecret) clean += mark
   }
 
   const line = clean.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ").trim()

@@ -133,14 +133,15 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     exchange: Exchange,
     response: HttpClientResponse.HttpClientResponse
   ): Effect.Effect<string, HttpClientError.ResponseError | GPTalkError.ConnectionError | GPTalkError.ProtocolError> => {
-    const tooLarge = new GPTalkError.ProtocolError({
-      step: exchange.step,
-      issue: `expected an answer of at most ${settings.maxBodySize} bytes, found a larger one`
-    })
+    const tooLarge = () =>
+      new GPTalkError.ProtocolError({
+        step: exchange.step,
+        issue: `expected an answer of at most ${settings.maxBodySize} bytes, found a larger one`
+      })
     const length = response.headers["content-encoding"] === undefined ? response.headers["content-length"] : undefined
     if (length !== undefined && /^\d+$/.test(length)) {
       // The HTTP client holds the body to the length it declares.
-      return Number(length) > settings.maxBodySize ? Effect.fail(tooLarge) : response.text
+      return Number(length) > settings.maxBodySize ? Effect.fail(tooLarge()) : response.text
     }
     return Effect.suspend(() => {
       const decoder = new TextDecoder()
@@ -149,7 +150,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       return body(response, exchange).pipe(
         Stream.runForEach((bytes) => {
           size += bytes.length
-          if (size > settings.maxBodySize) return Effect.fail(tooLarge)
+          if (size > settings.maxBodySize) return Effect.fail(tooLarge())
           text += decoder.decode(bytes, { stream: true })
           return Effect.void
         }),

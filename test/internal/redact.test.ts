@@ -38,6 +38,19 @@ describe("redact", () => {
     assert.notInclude(redact("x".repeat(195) + "a-token-of-some-length", ["a-token-of-some-length"]), "a-to")
   })
 
+  it("takes a secret out that is quoted as JSON", () => {
+    const prompt = "a \"b\"\nc \"d\"\ne"
+    assert.strictEqual(redact(`in ${JSON.stringify({ prompt })}`, [prompt]), "in {\"prompt\":\"[redacted]\"}")
+  })
+
+  it("takes a secret out that is quoted as JSON without other characters than those of ASCII", () => {
+    assert.strictEqual(redact("in \\u043f\\u0440\\u0438", ["при"]), "in [redacted]")
+  })
+
+  it("takes a secret out that is quoted as a part of a URL", () => {
+    assert.strictEqual(redact("at /stream?token=a%2Bb%2Fc%3D", ["a+b/c="]), "at /stream?token=[redacted]")
+  })
+
   it("an empty secret stands nowhere", () => {
     assert.strictEqual(redact("some words", [""]), "some words")
   })
