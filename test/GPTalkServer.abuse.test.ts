@@ -1,0 +1,370 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Stream, TestClock } from "effect"
+import * as Protocol from "effect-gptalk/Protocol"
+import * as Responder from "effect-gptalk/Responder"
+import * as FastCheck from "effect/FastCheck"
+import * as Raw from "./utils/rawSocket.js"
+import * as TestServer from "./utils/TestServer.js"
+
+const { loginBody, textBody } = TestServer
+
+/** A server and a session on it. */
+const withSession = Effect.flatMap(
+  TestServer.make(),
+  (server) => Effect.map(TestServer.newSession(server), (session) => ({ server, session }))
+)
+
+/** Whether the server still gives a reply. */
+const isWell = (server: TestServer.TestServer) =>
+  Effect.gen(function*() {
+    const { body } = yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+    return body.endsWith("data: [DONE]\n\n")
+  })
+
+describe("the server under abuse", () => {
+  describe("a body that is no good is a 400", () => {
+    const bodies: ReadonlyArray<readonly [name: string, body: BodyInit]> = [
+      ["nothing", ""],
+      ["no JSON", "{\"fingerprint\":"],
+      ["null", "null"],
+      ["a list", "[1,2,3]"],
+      ["a text", "\"fingerprint\""],
+      ["nesting without end", "[".repeat(500_000)],
+      ["deep nesting", "{\"a\":".repeat(100_000) + "1" + "}".repeat(100_000)],
+      ["bytes that are no UTF-8", new Uint8Array(1000).fill(0xff)],
+      [
+        "a prototype",
+        "{\"__proto__\":{\"fingerprint\":\"0123456789abcdef0123456789abcdef\",\"platform\":\"fingerprint\"}}"
+      ]
+    ]
+    for (const [name, body] of bodies) {
+      it.scoped(name, () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.make()
+          const { status } = yield* TestServer.request(server.url + Protocol.paths.login, { method: "POST", body })
+          assert.strictEqual(status, 400)
+        }))
+    }
+
+    const wrong = { fingerprint: "0123456789ABCDEF0123456789ABCDEF", platform: "web" }
+    for (const field of Object.keys(loginBody) as Array<keyof typeof loginBody>) {
+      for (const value of [undefined, null, 7, "", [], wrong[field]]) {
+        it.scoped(`login, ${field}: ${JSON.stringify(value)}`, () =>
+          Effect.gen(function*() {
+            const { url } = yield* TestServer.make()
+            const { body } = yield* TestServer.post(url + Protocol.paths.login, { ...loginBody, [field]: value })
+            assert.strictEqual(body.code, 400)
+            assert.match(body.msg, new RegExp(`^${field}: `))
+          }))
+      }
+    }
+
+    it.scoped("text, each field of the wrong kind or not there, is told by its name", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        for (const field of Object.keys(textBody)) {
+          for (const value of [undefined, null, {}, typeof textBody[field as "content"] === "string" ? 7 : "7"]) {
+            const { body } = yield* TestServer.text(server, session, { [field]: value })
+            assert.strictEqual(body.code, 400, field)
+            assert.match(body.msg, new RegExp(`^${field}: `))
+          }
+        }
+      }))
+
+    it.scoped("text, numbers that are out of range", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        for (const body of [{ ctx_msg_count: -1 }, { ctx_msg_count: 0.5 }, { model: "" }]) {
+          assert.strictEqual((yield* TestServer.text(server, session, body)).status, 400)
+        }
+      }))
+
+    it.scoped("what is wrong with it is told without the value", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer.make()
+        const { body } = yield* TestServer.post(url + Protocol.paths.login, { ...loginBody, fingerprint: "s3cret" })
+        assert.notInclude(body.msg, "s3cret")
+      }))
+  })
+
+  describe("a body that is too large is a 413 that the client really reads", () => {
+    const spaces = (size: number) =>
+      new ReadableStream({
+        pull: (controller) => {
+          if (size <= 0) return controller.close()
+          controller.enqueue(new Uint8Array(Math.min(size, 65_536)).fill(32))
+          size -= 65_536
+        }
+      })
+
+    for (const megabytes of [2, 5, 32]) {
+      it.scoped(`${megabytes} MiB, declared`, () =>
+        Effect.gen(function*() {
+          const { url } = yield* TestServer.make()
+          const { body } = yield* TestServer.post(url + Protocol.paths.login, " ".repeat(megabytes * 1024 ** 2))
+          assert.strictEqual(body.code, 413)
+        }))
+
+      it.scoped(`${megabytes} MiB, chunked`, () =>
+        Effect.gen(function*() {
+          const { url } = yield* TestServer.make()
+          const init = { method: "POST", body: spaces(megabytes * 1024 ** 2), duplex: "half" }
+          const { body } = yield* TestServer.request(url + Protocol.paths.login, init)
+          assert.strictEqual(body.code, 413)
+        }))
+    }
+
+    it.scoped("as soon as it is known, though the body goes on", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" }))
+        yield* Raw.write(raw, `65\r\n${" ".repeat(101)}\r\n`)
+        yield* TestServer.eventually(() => raw.received().includes("413"))
+      }))
+
+    it.scopedLive("and one who goes on sending is cut off", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
+        yield* TestServer.eventually(raw.isOver)
+        assert.match(raw.received(), /^HTTP\/1.1 413/)
+      }))
+  })
+
+  describe("tokens", () => {
+    it.scoped("one that is forged, in many ways, is a 401", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        const headers = [
+          "",
+          "Bearer",
+          "Bearer ",
+          session,
+          `Basic ${session}`,
+          `Bearer ${session}0`,
+          `Bearer ${session} x`
+        ]
+        for (
+          const authorization of [...headers, "Bearer __proto__", "Bearer constructor", `Bearer ${"x".repeat(8000)}`]
+        ) {
+          const answer = yield* TestServer.post(server.url + Protocol.paths.text, textBody, { authorization })
+          assert.strictEqual(answer.status, 401, authorization)
+        }
+      }))
+
+    it.scoped("a session token fetches no reply", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        yield* TestServer.text(server, session)
+        assert.strictEqual((yield* TestServer.stream(server, session)).status, 403)
+      }))
+
+    it.scoped("a stream token is no session", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        const token = yield* TestServer.newStreamToken(server, session)
+        assert.strictEqual((yield* TestServer.text(server, token)).status, 401)
+      }))
+
+    it.scoped("a stream token is good without its session's, and after that has ended", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ sessionLifetime: "10 seconds" })
+        const token = yield* TestServer.newStreamToken(server)
+        yield* TestClock.adjust(Duration.seconds(11))
+        assert.strictEqual((yield* TestServer.stream(server, token)).status, 200)
+      }))
+
+    it.scoped("two in one URL are a 400", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        const token = yield* TestServer.newStreamToken(server)
+        const answer = yield* TestServer.request(`${TestServer.streamUrl(server, token)}&token=${token}`)
+        assert.strictEqual(answer.status, 400)
+      }))
+  })
+
+  describe("logins that are not used", () => {
+    it.scoped("are kept up to a number, then the oldest goes", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxSessions: 10 })
+        const sessions = yield* Effect.replicateEffect(TestServer.newSession(server), 30)
+        const answers = yield* Effect.forEach(sessions, (session) => TestServer.text(server, session))
+        assert.deepStrictEqual(answers.map(({ status }) => status), [
+          ...Array.from({ length: 20 }, () => 401),
+          ...Array.from({ length: 10 }, () => 200)
+        ])
+      }))
+
+    it.scoped("lock nobody out", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxSessions: 10 })
+        yield* Effect.replicateEffect(TestServer.login(server), 50)
+        assert.isTrue(yield* isWell(server))
+      }))
+
+    it.scoped("do not cost another its session", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxSessions: 10 })
+        const session = yield* TestServer.newSession(server)
+        yield* TestServer.text(server, session)
+        yield* Effect.replicateEffect(TestServer.login(server), 50)
+        assert.strictEqual((yield* TestServer.text(server, session)).status, 200)
+      }))
+  })
+
+  describe("readers", () => {
+    const delta = "0123456789".repeat(10)
+
+    it.scoped("200 at once each get their reply", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        const bodies = yield* Effect.forEach(
+          Array.from({ length: 200 }, (_, index) => `reader ${index}`),
+          (content) =>
+            Effect.gen(function*() {
+              const { body } = yield* TestServer.text(server, yield* TestServer.newSession(server), { content })
+              return (yield* TestServer.stream(server, body.data.token)).body
+            }),
+          { concurrency: "unbounded" }
+        )
+        const last = (body: string) => JSON.parse(body.split("\n\n").at(-3)!.slice("data: ".length)).content
+        assert.deepStrictEqual(bodies.map(last), Array.from({ length: 200 }, (_, index) => `You said: reader ${index}`))
+      }))
+
+    /** A client that asks for a reply and never reads it. */
+    const neverReading = (responder: Responder.Service) =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ responder })
+        const token = yield* TestServer.newStreamToken(server)
+        const raw = yield* Raw.open(server.port)
+        raw.socket.pause()
+        yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
+        return server
+      })
+
+    it.scoped("one that does not read holds the responder back", () =>
+      Effect.gen(function*() {
+        let pulled = 0
+        let since = Date.now()
+        const endless = Stream.repeatEffect(Effect.sync(() => {
+          pulled++
+          since = Date.now()
+          return delta.repeat(10)
+        }))
+        yield* neverReading(Responder.make(() => Stream.rechunk(endless, 1)))
+        yield* TestServer.eventually(() => pulled > 0 && Date.now() - since > 300)
+        assert.isBelow(pulled, 2000)
+      }))
+
+    it.scoped("one that does not read makes no frames pile up, though all deltas are there at once", () =>
+      Effect.gen(function*() {
+        // As frames, these are 1.25 GB.
+        const deltas = Array.from({ length: 5000 }, () => delta)
+        const before = process.memoryUsage().arrayBuffers
+        const server = yield* neverReading(Responder.make(() => Stream.fromIterable(deltas)))
+        yield* TestServer.eventually(() => server.streamSockets.length === 1)
+        assert.isTrue(yield* isWell(yield* TestServer.make()))
+        assert.isBelow(process.memoryUsage().arrayBuffers - before, 100 * 1024 ** 2)
+      }))
+
+    it.scoped("those that vanish, at any moment, leave nothing behind", () =>
+      Effect.gen(function*() {
+        let running = 0
+        const responder = Responder.make(() =>
+          Stream.acquireRelease(Effect.sync(() => running++), () => Effect.sync(() => running--)).pipe(
+            Stream.flatMap(() => Stream.concat(Stream.make("Hi"), Stream.never))
+          )
+        )
+        const server = yield* TestServer.make({ responder })
+        const vanish = (sent: string) =>
+          Effect.scoped(Effect.flatMap(Raw.open(server.port), (raw) => Raw.write(raw, sent)))
+        const text = Raw.head("POST", Protocol.paths.login, { "content-length": 100 })
+        for (let index = 0; index < text.length; index += 10) yield* vanish(text.slice(0, index))
+        yield* vanish(`${text}{"finger`)
+        for (let count = 0; count < 20; count++) {
+          yield* vanish(Raw.head("GET", `${Protocol.paths.stream}?token=${yield* TestServer.newStreamToken(server)}`))
+        }
+        const isOwn = (path: string) => path === Protocol.paths.stream
+        yield* TestServer.eventually(() => server.requests.filter(isOwn).length === 20 && running === 0)
+        yield* TestServer.eventually(() => server.streamSockets.every((socket) => socket.destroyed))
+      }))
+  })
+
+  describe("bytes that are not HTTP, or nearly", () => {
+    /** What the server says to it; then whether it is well. */
+    const survives = (server: TestServer.TestServer, data: Uint8Array | string) =>
+      Effect.scoped(Effect.gen(function*() {
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, data)
+        raw.socket.end()
+        const said = yield* raw.settled
+        assert.notMatch(said, /^HTTP\/1\.1 5/m)
+        assert.isTrue(yield* isWell(server))
+      }))
+
+    const property = <A extends Uint8Array | string>(arbitrary: FastCheck.Arbitrary<A>) =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        yield* Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(arbitrary, (data) => Effect.runPromise(survives(server, data))),
+            { numRuns: 30 }
+          )
+        )
+      })
+
+    it.scopedLive("any bytes", () => property(FastCheck.uint8Array({ minLength: 1, maxLength: 2000 })))
+
+    it.scopedLive("any path", () => {
+      const piece = FastCheck.constantFrom(
+        "/",
+        "%",
+        "%2f",
+        "%00",
+        "%zz",
+        "%73",
+        "..",
+        ";",
+        "?",
+        "#",
+        "*",
+        ":",
+        "\\",
+        "stream"
+      )
+      return property(
+        FastCheck.array(FastCheck.oneof(piece, FastCheck.webPath())).map((pieces) =>
+          Raw.head("GET", `/api/chatgpt/${pieces.join("")}`, { connection: "close" })
+        )
+      )
+    })
+
+    it.scopedLive("any query", () =>
+      property(
+        FastCheck.oneof(
+          FastCheck.webQueryParameters(),
+          FastCheck.constantFrom("token=%", "token=%zz", "token[]=a", "token")
+        )
+          .map((query) => Raw.head("GET", `${Protocol.paths.stream}?${query}`, { connection: "close" }))
+      ))
+
+    it.scopedLive("any method, and headers that ask for something else", () =>
+      property(
+        FastCheck.tuple(
+          FastCheck.constantFrom("HEAD", "OPTIONS", "TRACE", "PROPFIND", "M-SEARCH", "QUERY", "CONNECT", "GET", "POST"),
+          FastCheck.constantFrom("*", "/", "http://a/", ...Object.values(Protocol.paths)),
+          FastCheck.constantFrom<Record<string, string>>(
+            {},
+            { expect: "100-continue" },
+            { upgrade: "websocket", connection: "upgrade" },
+            { upgrade: "h2c", connection: "upgrade" },
+            { "transfer-encoding": "chunked" },
+            { "content-length": "x" },
+            { "content-encoding": "gzip" }
+          )
+        ).map(([method, path, headers]) => Raw.head(method, path, headers))
+      ))
+  })
+})
