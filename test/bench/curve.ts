@@ -19,7 +19,7 @@ const names: ReadonlyArray<Name> = ["streamText", "undiciLoop", "fetchLoop", "op
 const countOf = (frames: number): number => Math.max(1, Math.ceil(100 * Math.min(1, 200 / frames) ** 1.5))
 
 export const curve: Part = async ({ isShort, log, programs }) => {
-  const lengths = isShort ? [200, 1000] : [100, 200, 500, 1000, 2000, 4000, 8000]
+  const lengths = isShort ? [50, 200] : [100, 200, 500, 1000, 2000, 4000, 8000]
   const network = await Network.connect(programs, names, lengths)
   const points: Array<Chart.Point<Name>> = []
   for (const frames of lengths) {
