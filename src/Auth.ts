@@ -20,7 +20,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
-import type { GPTalkError } from "./GPTalkError.js"
+import { type GPTalkError, TimeoutError } from "./GPTalkError.js"
 import { randomHex } from "./internal/random.js"
 import { isRefusal } from "./internal/refusal.js"
 import * as Secrets from "./internal/secrets.js"
@@ -132,7 +132,10 @@ const makeWith = Effect.fnUntraced(function*(
       body: { fingerprint, platform: "fingerprint" },
       answer: Protocol.LoginAnswer,
       secrets: [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]
-    })
+    }).pipe(Effect.timeoutFail({
+      duration: settings.timeouts.response,
+      onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
+    }))
     const token = Redacted.make(data.token)
     Secrets.setFingerprint(token, fingerprint)
     // The span sees what this ends with, so the token must be hidden by then.
@@ -178,21 +181,25 @@ const makeWith = Effect.fnUntraced(function*(
     onRefused: (nextId: number) => void
   ): Effect.Effect<A, E | GPTalkError, R> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(from), (session) => {
-        let nextId: number | undefined
-        return Deferred.await(session.login).pipe(
-          Effect.tap(() => Effect.map(Ref.get(ref), (sessions) => nextId = sessions.nextId)),
-          Effect.flatMap(use),
-          restore,
-          Effect.tapErrorCause((cause) => {
-            if (nextId !== undefined && Option.exists(Cause.failureOption(cause), isRefusal)) {
-              onRefused(nextId)
-              return modify((_) => Sessions.drop(_, session.id))
-            }
-            return modify((_) => Sessions.giveBack(_, session.id))
-          }),
-          Effect.zipLeft(modify((_) => Sessions.keep(_, session.id)))
-        )
+      Effect.flatMap(reserve(from), ({ id, login }) => {
+        const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
+        const settle = (nextId: number, cause: Cause.Cause<E>) => {
+          if (!Option.exists(Cause.failureOption(cause), isRefusal)) return giveBack
+          onRefused(nextId)
+          return modify((sessions) => Sessions.refuse(sessions, id))
+        }
+        return Effect.matchCauseEffect(restore(Deferred.await(login)), {
+          onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
+          onSuccess: (token) =>
+            Effect.flatMap(Ref.get(ref), (sessions) =>
+              // Others who waited for the same login may know by now that it was in vain.
+              Sessions.isRefused(sessions, id)
+                ? Effect.zipRight(giveBack, restore(attempt(use, id + 1, onRefused)))
+                : Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
+                  onFailure: (cause) => Effect.zipRight(settle(sessions.nextId, cause), Effect.failCause(cause)),
+                  onSuccess: (value) => Effect.as(modify((_) => Sessions.keep(_, id)), value)
+                }))
+        })
       })
     )
 

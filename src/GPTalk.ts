@@ -18,6 +18,7 @@ import * as Stream from "effect/Stream"
 import * as Auth from "./Auth.js"
 import type { GPTalkError } from "./GPTalkError.js"
 import { InvalidRequestError } from "./GPTalkError.js"
+import type * as Attempt from "./internal/attempt.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
 import * as Settings from "./internal/settings.js"
@@ -132,7 +133,7 @@ const decodeRequest = Schema.decodeUnknownEither(RequestSchema)
 const toQuestion = (
   request: Request,
   settings: Settings.Settings
-): Either.Either<Exchange.Question, InvalidRequestError> =>
+): Either.Either<Attempt.Question, InvalidRequestError> =>
   Either.mapBoth(decodeRequest(request), {
     onLeft: (error) => new InvalidRequestError({ issue: describe(error) }),
     onRight: ({ contextMessages, messages, model, prompt, systemPrompt, temperature }) => ({
@@ -163,8 +164,7 @@ const makeWith = Effect.fnUntraced(function*(
     transport: Transport.make(yield* HttpClient.HttpClient, settings),
     settings
   }
-  const begin = (name: string, request: Request) =>
-    Effect.sync(() => Exchange.make(dependencies, name, toQuestion(request, settings)))
+  const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toQuestion(request, settings))
 
   const drain = (exchange: Exchange.Exchange): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError> =>
     Channel.flatMap(
@@ -181,18 +181,20 @@ const makeWith = Effect.fnUntraced(function*(
       (deltas) => deltas === undefined ? Effect.succeed(text) : collect(exchange, text + deltas.join(""))
     )
 
+  // An exchange holds nothing until it is pulled, so there is nothing to acquire; and `generateText` has no use for a
+  // stream, which would double its cost.
   return GPTalk.of({
     model: settings.model,
     streamText: (request) =>
-      Stream.fromChannel(
-        Channel.acquireUseRelease(begin("GPTalk.streamText", request), drain, (exchange, exit) => exchange.close(exit))
-      ),
+      Stream.fromChannel(Channel.suspend(() => {
+        const exchange = begin("GPTalk.streamText", request)
+        return Channel.ensuringWith(drain(exchange), exchange.close)
+      })),
     generateText: (request) =>
-      Effect.acquireUseRelease(
-        begin("GPTalk.generateText", request),
-        (exchange) => collect(exchange, ""),
-        (exchange, exit) => exchange.close(exit)
-      )
+      Effect.suspend(() => {
+        const exchange = begin("GPTalk.generateText", request)
+        return Effect.onExit(collect(exchange, ""), exchange.close)
+      })
   })
 })
 
@@ -209,7 +211,7 @@ const makeWith = Effect.fnUntraced(function*(
  * const program = GPTalk.streamText({ prompt: "Hi" }).pipe(Stream.runForEach(Console.log))
  */
 export const streamText = (request: Request): Stream.Stream<string, GPTalkError, GPTalk> =>
-  Stream.unwrap(Effect.map(GPTalk, (service) => service.streamText(request)))
+  Stream.fromChannel(Channel.flatMap(GPTalk, (service) => Stream.toChannel(service.streamText(request))))
 
 /**
  * The whole reply.

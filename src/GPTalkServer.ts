@@ -109,35 +109,18 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
   )
 )
 
-/** Closes the socket below a request, where there is one; the platform has no word for that. */
-const hangUp = (request: HttpServerRequest.HttpServerRequest): void => {
-  const { socket } = request.source as { readonly socket?: { readonly destroy?: () => void } | null }
-  socket?.destroy?.()
-}
-
 /**
- * Running replies end with the layer, whatever their responders and their readers do: an HTTP server that closes waits
- * for them, and would wait for ever for a client that reads no more.
+ * Running replies end with the layer, whatever their responders do: an HTTP server that closes waits for them.
  */
-const makeReplies: Effect.Effect<
-  (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, never, Scope.Scope>,
-  never,
-  Scope.Scope
-> = Effect.gen(function*() {
-  const running = new Map<Fiber.RuntimeFiber<unknown, unknown>, HttpServerRequest.HttpServerRequest>()
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      const requests = [...running.values()]
-      return Effect.zipRight(Fiber.interruptAll(running.keys()), Effect.sync(() => requests.forEach(hangUp)))
-    })
-  )
-  return (request) =>
-    Effect.withFiberRuntime((fiber) =>
-      Effect.acquireRelease(
-        Effect.sync(() => running.set(fiber, request)),
-        () => Effect.sync(() => running.delete(fiber))
-      )
+const makeReplies: Effect.Effect<Effect.Effect<void, never, Scope.Scope>, never, Scope.Scope> = Effect.gen(function*() {
+  const running = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  yield* Effect.addFinalizer(() => Fiber.interruptAll(running))
+  return Effect.withFiberRuntime((fiber) =>
+    Effect.acquireRelease(
+      Effect.sync(() => running.add(fiber)),
+      () => Effect.sync(() => running.delete(fiber))
     )
+  )
 })
 
 /**
@@ -192,13 +175,13 @@ const routes = (options: Options = {}) =>
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
 
-    const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+    const stream = Effect.fnUntraced(function*() {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
       const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
-      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(register(request), frames)), {
+      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(register, frames)), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
       })
@@ -212,6 +195,6 @@ const routes = (options: Options = {}) =>
 
     yield* router.add("POST", Protocol.paths.login, (request) => answer(login(request)))
     yield* router.add("POST", Protocol.paths.text, (request) => answer(text(request)))
-    yield* router.add("GET", Protocol.paths.stream, (request) => unlogged(answer(stream(request))))
+    yield* router.add("GET", Protocol.paths.stream, unlogged(answer(stream())))
     yield* router.add("*", "/api/chatgpt/*", (request) => isStreamRequest(request) ? unlogged(notFound) : notFound)
   }))

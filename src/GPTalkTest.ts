@@ -249,7 +249,7 @@ const stepOf = (url: URL): Step | undefined =>
 
 const toDeltas = (reply: Reply): Stream.Stream<string, unknown> => {
   if (typeof reply === "string") return Stream.make(reply)
-  return Stream.StreamTypeId in reply ? reply : Stream.rechunk(Stream.fromIterable(reply), 1)
+  return Stream.StreamTypeId in reply ? reply : Stream.fromIterable(reply)
 }
 
 const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session is over\"}", {

@@ -86,14 +86,17 @@ const innermost = (error: unknown): unknown => {
   return current
 }
 
+const isPlatformError = (error: unknown): error is HttpClientError.HttpClientError =>
+  Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
+
 /** @internal */
 export const toConnectionError = (
-  error: HttpClientError.HttpClientError | Error,
+  error: unknown,
   options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
 ): GPTalkError.ConnectionError => {
   // A platform error without a cause has its request in its message, and with it the URL.
-  const foreign = Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
-    ? innermost((error as HttpClientError.HttpClientError).cause ?? { name: "Error", message: error.reason })
+  const foreign = isPlatformError(error)
+    ? innermost(error.cause ?? { name: "Error", message: error.reason })
     : innermost(error)
   const { code, message, name } = isErrorLike(foreign) ? foreign : { code: undefined, message: foreign, name: "Error" }
   return new GPTalkError.ConnectionError({

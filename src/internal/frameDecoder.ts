@@ -174,7 +174,7 @@ export class FrameDecoder {
 
   /** The frame's `content`, where it is a good one. */
   private readFrame(json: unknown, deltas: Array<string>): string | undefined {
-    if (!Predicate.hasProperty(json, "content")) {
+    if (!Predicate.hasProperty(json, "content") || json.content === null) {
       const fault = Fault.serviceFault(json)
       if (fault !== undefined) this.outcome = { _tag: "ServiceFault", fault }
       return undefined

@@ -19,6 +19,8 @@ export interface Session {
   /** Uses reserved, and of these the ones kept. */
   readonly used: number
   readonly kept: number
+  /** Whether the service refused it. It stays only until those who have reserved a use know. */
+  readonly isRefused: boolean
 }
 
 /** @internal */
@@ -42,7 +44,7 @@ const isExpired = (session: Session, now: number): boolean => session.expiresAt 
 
 /** @internal */
 export const newest = (sessions: Sessions): Session | undefined =>
-  sessions.all.findLast((session) => session.expiresAt !== undefined)
+  sessions.all.findLast((session) => session.expiresAt !== undefined && !session.isRefused)
 
 /**
  * Reserves one use: of the oldest session that has one left, or of a new one. `from` is the least id that will do.
@@ -61,9 +63,10 @@ export const reserve = (
     session === last || (session.kept < options.limit && !isExpired(session, options.now))
   )
   const free = live.find((session) =>
-    session.id >= options.from && session.used < options.limit && !isExpired(session, options.now)
+    session.id >= options.from && !session.isRefused && session.used < options.limit && !isExpired(session, options.now)
   )
-  const session = free ?? { id: sessions.nextId, login: options.login, expiresAt: undefined, used: 0, kept: 0 }
+  const session = free ??
+    { id: sessions.nextId, login: options.login, expiresAt: undefined, used: 0, kept: 0, isRefused: false }
   const reserved = { ...session, used: session.used + 1 }
   return [
     { session: reserved, isNew: free === undefined },
@@ -73,9 +76,12 @@ export const reserve = (
   ]
 }
 
+/** What is left of a session after a change: a refused one that nobody has a use of reserved any more is forgotten. */
 const update = (sessions: Sessions, id: number, f: (session: Session) => Session): Sessions => ({
   ...sessions,
-  all: sessions.all.map((session) => session.id === id ? f(session) : session)
+  all: sessions.all
+    .map((session) => session.id === id ? f(session) : session)
+    .filter((session) => !session.isRefused || session.used > session.kept)
 })
 
 /** @internal */
@@ -90,7 +96,23 @@ export const keep = (sessions: Sessions, id: number): Sessions =>
 export const giveBack = (sessions: Sessions, id: number): Sessions =>
   update(sessions, id, (session) => ({ ...session, used: session.used - 1 }))
 
+/**
+ * Gives the use back and keeps everybody from having another.
+ *
+ * @internal
+ */
+export const refuse = (sessions: Sessions, id: number): Sessions =>
+  update(sessions, id, (session) => ({ ...session, used: session.used - 1, isRefused: true }))
+
 /** @internal */
+export const isRefused = (sessions: Sessions, id: number): boolean =>
+  sessions.all.some((session) => session.id === id && session.isRefused)
+
+/**
+ * Forgets a session whose login failed.
+ *
+ * @internal
+ */
 export const drop = (sessions: Sessions, id: number): Sessions => ({
   ...sessions,
   all: sessions.all.filter((session) => session.id !== id)

@@ -60,7 +60,7 @@ export const decode = (bytes: Uint8Array): Reference => {
       continue
     }
     if (typeof json !== "object" || json === null) continue
-    if (!("content" in json)) {
+    if (!("content" in json) || json.content === null) {
       if ("code" in json && json.code === 500) outcome = "ServiceFault"
       continue
     }

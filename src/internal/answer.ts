@@ -1,0 +1,118 @@
+/**
+ * What the service answers, turned into a value or one of our errors: statuses, JSON bodies and their shapes.
+ */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as GPTalkError from "../GPTalkError.js"
+import type { Body } from "./body.js"
+import * as Fault from "./fault.js"
+import { describe } from "./issue.js"
+import { markRefusal } from "./refusal.js"
+
+/** @internal */
+export interface Answer {
+  readonly step: GPTalkError.Step
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly body: Body
+  /** What must not come back in the words of an error. */
+  readonly secrets: ReadonlyArray<string>
+  /** In bytes. */
+  readonly maxBodySize: number
+}
+
+/**
+ * An error body only adds words to a status that is already known, so it is not worth a long wait.
+ */
+const errorBodyTimeout = Duration.seconds(1)
+
+const isOk = (status: number): boolean => status >= 200 && status < 300
+
+const readText = ({ body, maxBodySize, response, step }: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
+  Effect.suspend(() => {
+    const tooLarge = () =>
+      new GPTalkError.ProtocolError({
+        step,
+        issue: `expected an answer of at most ${maxBodySize} bytes, found a larger one`
+      })
+    if (Number(response.headers["content-length"]) > maxBodySize) return tooLarge()
+    const decoder = new TextDecoder()
+    let text = ""
+    let size = 0
+    const readOn: Effect.Effect<string, GPTalkError.GPTalkError> = Effect.flatMap(body.take, (chunks) => {
+      if (chunks === undefined) return Effect.succeed(text + decoder.decode())
+      for (const bytes of chunks) {
+        size += bytes.length
+        text += decoder.decode(bytes, { stream: true })
+      }
+      return size > maxBodySize ? tooLarge() : readOn
+    })
+    return readOn
+  })
+
+const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
+  const { response, secrets, step } = answer
+  const status = response.status
+  // Read whatever the status, so that the connection can be used again.
+  const text = yield* readText(answer).pipe(Effect.timeout(errorBodyTimeout), Effect.orElseSucceed(() => ""))
+  if (step !== "stream" && (status === 401 || status === 403)) {
+    return yield* new GPTalkError.AuthenticationError({ step, status })
+  }
+  const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
+  if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
+  const isHtml = (response.headers["content-type"] ?? "").includes("html")
+  const fault = Either.match(Fault.parseJson(text), {
+    onLeft: () => ({ code: undefined, detail: isHtml || text === "" ? undefined : text }),
+    onRight: (json) => Fault.serviceFault(json) ?? { code: undefined, detail: undefined }
+  })
+  return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
+})
+
+/**
+ * The value of a JSON answer. An answer to `text` that has no `data` is marked as the refusal of its session.
+ *
+ * @internal
+ */
+export const decode = <A, I>(
+  answer: Answer,
+  schema: Schema.Schema<A, I>
+): Effect.Effect<A, GPTalkError.GPTalkError> => {
+  const { response: { status }, secrets, step } = answer
+  if (!isOk(status)) return failure(answer)
+  return Effect.flatMap(readText(answer), (text) =>
+    Either.flatMap(
+      Either.mapLeft(Fault.parseJson(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
+      (json): Either.Either<A, GPTalkError.GPTalkError> =>
+        Either.mapLeft(Schema.decodeUnknownEither(schema)(json), (error) => {
+          const fault = Fault.serviceFault(json)
+          const failure = fault === undefined
+            ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
+            : Fault.toServiceError(fault, { step, status, secrets })
+          return step === "text" && Predicate.isRecord(json) && (json["data"] ?? null) === null
+            ? markRefusal(failure)
+            : failure
+        })
+    ))
+}
+
+/**
+ * Whether the answer is an event stream, whose body is then still unread. One that says it is JSON or HTML is none.
+ *
+ * @internal
+ */
+export const isEventStream = (answer: Answer): Effect.Effect<void, GPTalkError.GPTalkError> => {
+  const { response, secrets, step } = answer
+  if (!isOk(response.status)) return failure(answer)
+  const type = /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
+  if (type === undefined) return Effect.void
+  return Effect.flatMap(readText(answer), (text): Effect.Effect<never, GPTalkError.GPTalkError> => {
+    const fault = Either.getOrUndefined(Either.map(Fault.parseJson(text), Fault.serviceFault))
+    return fault === undefined
+      ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${type}` })
+      : Fault.toServiceError(fault, { step, status: response.status, secrets })
+  })
+}

@@ -1,0 +1,235 @@
+/**
+ * The body of a response, read chunk by chunk.
+ *
+ * Where the client's own source of bytes is at hand, a Node stream or a web stream, it is read by hand: to run an
+ * Effect `Stream` costs about 250 µs a body, as much as all else that a short reply costs. Every other client is read
+ * through the response's `stream`.
+ */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { GPTalkError } from "../GPTalkError.js"
+
+/** How long, in real time, and how much is still read of a body that nobody waits for any more. */
+const lingerMillis = 250
+const lingerSize = 64 * 1024
+
+interface Sink {
+  /** Whether there is room for more. If not, `resume` will ask for it. */
+  readonly push: (bytes: Uint8Array) => boolean
+  readonly end: () => void
+  readonly fail: (error: unknown) => void
+}
+
+interface Source {
+  /** How many bytes may wait to be taken before the source is held back. */
+  readonly highWaterMark: number
+  readonly resume: () => void
+  readonly cancel: () => void
+}
+
+type Open = (sink: Sink) => Source
+
+interface NodeReadable {
+  readonly destroyed: boolean
+  readonly readableEnded: boolean
+  readonly errored: unknown
+  readonly on: (event: string, listener: (value: unknown) => void) => unknown
+  readonly pause: () => unknown
+  readonly resume: () => unknown
+  readonly destroy: () => unknown
+}
+
+const isNodeReadable = (value: unknown): value is NodeReadable =>
+  Predicate.hasProperty(value, "readableEnded") && Predicate.hasProperty(value, "destroy")
+
+const fromNode = (readable: NodeReadable): Open => (sink) => {
+  // A body that was broken off before anyone listened says nothing any more.
+  if (readable.destroyed && !readable.readableEnded) {
+    sink.fail(readable.errored ?? new Error("the connection was closed"))
+  }
+  readable.on("data", (bytes) => {
+    if (!sink.push(bytes as Uint8Array)) readable.pause()
+  })
+  readable.on("end", sink.end)
+  readable.on("error", sink.fail)
+  readable.on("close", () => sink.fail(new Error("the connection was closed")))
+  return {
+    // It comes in many small pieces, and to stop and start it costs more than to hold some.
+    highWaterMark: 64 * 1024,
+    resume: () => readable.resume(),
+    cancel: () => readable.destroy()
+  }
+}
+
+const isWebStream = (value: unknown): value is ReadableStream<Uint8Array> => Predicate.hasProperty(value, "getReader")
+
+const fromWeb = (stream: ReadableStream<Uint8Array>): Open => (sink) => {
+  const reader = stream.getReader()
+  let isReading = false
+  const read = (): void => {
+    isReading = true
+    reader.read().then(({ done, value }) => {
+      isReading = false
+      if (done) sink.end()
+      else if (sink.push(value)) read()
+    }, sink.fail)
+  }
+  read()
+  return {
+    highWaterMark: 1,
+    resume: () => {
+      if (!isReading) read()
+    },
+    cancel: () => void reader.cancel().catch(() => {})
+  }
+}
+
+const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "reason") && error.reason === "EmptyBody"
+
+const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
+  let onRoom: (() => void) | undefined
+  const room = Effect.async<void>((resume) => {
+    onRoom = () => resume(Effect.void)
+  })
+  const fiber = Runtime.runFork(runtime)(
+    Stream.runForEach(stream, (bytes) => sink.push(bytes) ? Effect.void : room).pipe(
+      Effect.match({ onSuccess: sink.end, onFailure: (error) => isEmptyBody(error) ? sink.end() : sink.fail(error) }),
+      Effect.interruptible
+    )
+  )
+  return {
+    highWaterMark: 1,
+    resume: () => onRoom?.(),
+    cancel: () => void Effect.runFork(Fiber.interrupt(fiber))
+  }
+}
+
+/**
+ * The bytes of one response. One reader at a time.
+ *
+ * @internal
+ */
+export class Body {
+  private chunks: Array<Uint8Array> = []
+  private size = 0
+  private isHeldBack = false
+  private exit: Exit.Exit<undefined, GPTalkError> | undefined
+  private isDone = false
+  private lingering: ReturnType<typeof setTimeout> | undefined
+  private reader: ((effect: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError>) => void) | undefined
+  private readonly source: Source
+
+  constructor(
+    open: Open,
+    onError: (error: unknown) => GPTalkError,
+    readonly response: HttpClientResponse.HttpClientResponse
+  ) {
+    this.source = open({
+      push: (bytes) => this.push(bytes),
+      end: () => this.finish(Exit.succeed(undefined)),
+      fail: (error) => {
+        if (!this.isDone) this.finish(Exit.fail(onError(error)))
+      }
+    })
+  }
+
+  /** The next chunks, or `undefined` at the end. */
+  readonly take: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError> = Effect.suspend(() => {
+    if (this.size > 0) {
+      const chunks = this.chunks
+      this.chunks = []
+      this.size = 0
+      if (this.isHeldBack) {
+        this.isHeldBack = false
+        this.source.resume()
+      }
+      return Effect.succeed(chunks)
+    }
+    return this.exit ?? Effect.async<ReadonlyArray<Uint8Array> | undefined, GPTalkError>((resume) => {
+      this.reader = resume
+      return Effect.sync(() => {
+        this.reader = undefined
+      })
+    })
+  })
+
+  /** Ends what is read, from outside. The first end counts. */
+  end(exit: Exit.Exit<undefined, GPTalkError>): void {
+    this.exit ??= exit
+    this.wake()
+  }
+
+  /** Closes the connection, if the body is not at its end. */
+  close(): void {
+    clearTimeout(this.lingering)
+    if (!this.isDone) this.source.cancel()
+    this.isDone = true
+  }
+
+  /** Lets the body come to its end by itself if that is near, so that the connection can be used again. */
+  linger(): void {
+    if (this.isDone) return
+    this.lingering = setTimeout(() => this.close(), lingerMillis)
+    this.chunks = []
+    this.size = 0
+    this.source.resume()
+  }
+
+  private push(bytes: Uint8Array): boolean {
+    this.size += bytes.length
+    if (this.lingering !== undefined) {
+      if (this.size > lingerSize) this.close()
+      return !this.isDone
+    }
+    this.chunks.push(bytes)
+    this.wake()
+    this.isHeldBack = this.size >= this.source.highWaterMark
+    return !this.isHeldBack
+  }
+
+  private finish(exit: Exit.Exit<undefined, GPTalkError>): void {
+    this.isDone = true
+    clearTimeout(this.lingering)
+    this.end(exit)
+  }
+
+  private wake(): void {
+    const reader = this.reader
+    this.reader = undefined
+    reader?.(this.take)
+  }
+}
+
+/**
+ * Where the platform's clients keep their source: `source` of the response, behind `original` where the response was
+ * made interruptible; for undici and fetch its `body`, for `node:http` itself.
+ */
+const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
+  const original = Predicate.hasProperty(response, "original") ? response.original : response
+  const source = Predicate.hasProperty(original, "source") ? original.source : undefined
+  const body = Predicate.hasProperty(source, "body") ? source.body : source
+  if (isWebStream(body) && !body.locked) return fromWeb(body)
+  if (isNodeReadable(body)) return fromNode(body)
+  return fromStream(response.stream, runtime)
+}
+
+/**
+ * Reads a response's body, from now on until the scope is closed. It holds on to the response: that a response is let go of is, for the
+ * platform's clients, the sign to abort its request.
+ *
+ * @internal
+ */
+export const make = (
+  response: HttpClientResponse.HttpClientResponse,
+  onError: (error: unknown) => GPTalkError
+): Effect.Effect<Body, never, Scope.Scope> =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
+    const body = new Body(sourceOf(response, runtime), onError, response)
+    return Effect.as(Effect.addFinalizer(() => Effect.sync(() => body.close())), body)
+  })

@@ -1,0 +1,20 @@
+/**
+ * Spans that outlive the effect that opens them.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Tracer from "effect/Tracer"
+
+/** @internal */
+export type Close = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+
+/** @internal */
+export const nothing: Close = () => Effect.void
+
+/** @internal */
+export const open = (name: string): Effect.Effect<{ readonly span: Tracer.Span; readonly end: Close }> =>
+  Effect.map(Effect.makeSpan(name, { captureStackTrace: false }), (span) => ({
+    span,
+    end: (exit) => Effect.map(Clock.currentTimeNanos, (now) => span.end(now, exit))
+  }))
