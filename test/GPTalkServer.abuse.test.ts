@@ -123,6 +123,14 @@ describe("the server under abuse", () => {
         yield* TestServer.eventually(() => raw.received().includes("413"))
       }))
 
+    it.scoped("as soon as it is declared, though none of it has come", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 101 }))
+        yield* TestServer.eventually(() => raw.received().includes("413"))
+      }))
+
     it.scopedLive("and one who goes on sending is cut off", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ maxBodySize: 100 })
@@ -152,6 +160,20 @@ describe("the server under abuse", () => {
           const answer = yield* TestServer.post(server.url + Protocol.paths.text, textBody, { authorization })
           assert.strictEqual(answer.status, 401, authorization)
         }
+      }))
+
+    it.scoped("a session that others use up while the body comes in is a 403", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ usageLimit: 1 })
+        const session = yield* TestServer.newSession(server)
+        const raw = yield* Raw.open(server.port)
+        const body = JSON.stringify(textBody)
+        const headers = { "authorization": `Bearer ${session}`, "content-length": body.length }
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers))
+        yield* TestServer.eventually(() => server.count(Protocol.paths.text) === 1)
+        yield* TestServer.text(server, session)
+        yield* Raw.write(raw, body)
+        yield* TestServer.eventually(() => /^HTTP\/1.1 403/.test(raw.received()))
       }))
 
     it.scoped("a session token fetches no reply", () =>

@@ -133,7 +133,7 @@ describe("GPTalkServer", () => {
       const { layer, lines } = makeRecords()
       return Effect.gen(function*() {
         const { responder, seen } = makeEndless()
-        const server = yield* TestServer.make({ responder })
+        const server = yield* TestServer.make({ responder, isLogging: true })
         yield* Stream.runDrain(Stream.take(GPTalk.streamText({ prompt: "Hi" }), 1)).pipe(
           Effect.provide(layerClient(server))
         )
@@ -173,7 +173,7 @@ describe("GPTalkServer", () => {
     const record = (visit: (server: TestServer.TestServer, token: string) => Effect.Effect<unknown>) => {
       const records = makeRecords()
       return Effect.gen(function*() {
-        const server = yield* TestServer.make()
+        const server = yield* TestServer.make({ isLogging: true })
         const session = yield* TestServer.newSession(server)
         const token = yield* TestServer.newStreamToken(server, session)
         yield* visit(server, token)

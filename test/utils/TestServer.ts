@@ -13,6 +13,8 @@ import type { AddressInfo, Socket } from "node:net"
 
 export interface Options extends GPTalkServer.Options {
   readonly responder?: Responder.Service
+  /** Whether requests are logged, as a server does that is not told otherwise. Default false. */
+  readonly isLogging?: boolean
   /** Connections that are open at the end are left to the server to deal with. Default false, which is faster. */
   readonly keepConnections?: boolean
 }
@@ -30,7 +32,7 @@ export interface TestServer {
 }
 
 export const make = (
-  { keepConnections = false, responder = Responder.echo, ...options }: Options = {}
+  { isLogging = false, keepConnections = false, responder = Responder.echo, ...options }: Options = {}
 ): Effect.Effect<TestServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
@@ -46,13 +48,14 @@ export const make = (
       requests.push(path)
       if (path === Protocol.paths.stream) streamSockets.push(request.socket)
     })
-    yield* HttpLayerRouter.serve(GPTalkServer.layer(options), { disableListenLog: true }).pipe(
-      Layer.provide(Responder.layer(responder)),
-      Layer.provideMerge(NodeHttpServer.layer(() => http, { port: 0, host: "127.0.0.1" })),
-      Layer.build,
-      Effect.map(Context.get(HttpServer.HttpServer)),
-      Effect.orDie
-    )
+    yield* HttpLayerRouter.serve(GPTalkServer.layer(options), { disableListenLog: true, disableLogger: !isLogging })
+      .pipe(
+        Layer.provide(Responder.layer(responder)),
+        Layer.provideMerge(NodeHttpServer.layer(() => http, { port: 0, host: "127.0.0.1" })),
+        Layer.build,
+        Effect.map(Context.get(HttpServer.HttpServer)),
+        Effect.orDie
+      )
     // `fetch` opens connections ahead of its requests, and a server that closes waits for them.
     if (!keepConnections) yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
     const { port } = http.address() as AddressInfo
