@@ -1,0 +1,274 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope, Stream } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Responder from "effect-gptalk/Responder"
+import { rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { Options } from "./utils/Child.js"
+import { bundleExamples, run, runOnTerminal } from "./utils/Child.js"
+import * as OpenAiServer from "./utils/OpenAiServer.js"
+import * as TestServer from "./utils/TestServer.js"
+
+let directory: string
+
+beforeAll(async () => {
+  directory = await bundleExamples("chat", "serve", "stream", "async-iterable", "mock-client")
+}, 60_000)
+
+afterAll(() => rm(directory, { recursive: true }))
+
+const file = (name: string) => join(directory, `${name}.mjs`)
+
+const example = (name: string, args: ReadonlyArray<string> = [], options?: Options) =>
+  run(process.execPath, [file(name), ...args], options)
+
+const live = <E>(name: string, test: () => Effect.Effect<void, E, Scope.Scope>) =>
+  it.scopedLive(name, () => Effect.provide(test(), Logger.remove(Logger.defaultLogger)), 60_000)
+
+/** A server whose replies depend on how the last question begins. */
+const serve = (questions: Queue.Enqueue<string> | undefined = undefined) =>
+  TestServer.make({
+    responder: Responder.make(({ model, prompt }) => {
+      const question = prompt.replace(/\nAssistant:$/, "").replace(/[^]*\nUser: /, "")
+      const reply = question.startsWith("slow")
+        ? Stream.concat(Stream.make("It begins"), Stream.never)
+        : question.startsWith("fail")
+        ? Stream.fail("no")
+        : question.startsWith("half")
+        ? Stream.concat(
+          Stream.make("Half"),
+          Stream.concat(Stream.execute(Effect.sleep("50 millis")), Stream.fail("no"))
+        )
+        : question.startsWith("escape")
+        ? Stream.make("\x1b[2J\x07clear")
+        : Stream.make(model, " answers")
+      return questions === undefined ? reply : Stream.unwrap(Effect.as(Queue.offer(questions, prompt), reply))
+    })
+  })
+
+const nowhere = "http://127.0.0.1:9"
+const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
+const isOneLine = (text: string) => assert.match(text, /^[^\n]+\n$/)
+
+describe.concurrent("examples", () => {
+  describe("chat, once", () => {
+    live("streams a reply to stdout and nothing else", () =>
+      Effect.gen(function*() {
+        const chat = yield* run("npm", ["start", "--silent", "--", "Привет, как дела?"])
+        const { code, stdout } = yield* chat.ended
+        assert.deepStrictEqual({ code, stdout }, { code: 0, stdout: "You said: Привет, как дела?\n" })
+      }))
+
+    live("joins several words, and takes those that begin with a dash", () =>
+      Effect.gen(function*() {
+        const { stderr, stdout } = yield* (yield* example("chat", ["what", "is", "-5", "+", "3?"])).ended
+        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said: what is -5 + 3?\n" })
+      }))
+
+    live("reads the prompt from a pipe", () =>
+      Effect.gen(function*() {
+        const { stderr, stdout } = yield* (yield* example("chat", [], { input: "两行\nof text\n" })).ended
+        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said: 两行\nof text\n" })
+      }))
+
+    live("wants a prompt that is not empty", () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* (yield* example("chat", [], { input: "\n" })).ended
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+        assert.match(stderr, /^The prompt is empty: [^\n]+\n$/)
+      }))
+
+    live("says in one line that nothing listens there", () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* (yield* example("chat", ["Hi"], { env: { GPTALK_URL: nowhere } })).ended
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+        assert.match(stderr, /ECONNREFUSED/)
+        isOneLine(stderr)
+        hasNoEscapes(stderr)
+      }))
+
+    live("says in one line that the url is none", () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* (yield* example("chat", ["Hi"], { env: { GPTALK_URL: "there" } })).ended
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+        isOneLine(stderr)
+      }))
+
+    live("asks the service, for the model, that the environment names", () =>
+      Effect.gen(function*() {
+        const { url } = yield* serve()
+        const env = { GPTALK_URL: url, GPTALK_MODEL: "gpt-4" }
+        const { stdout } = yield* (yield* example("chat", ["Hi"], { env })).ended
+        assert.strictEqual(stdout, "gpt-4 answers\n")
+      }))
+
+    live("goes through the proxy that the environment names", () =>
+      Effect.gen(function*() {
+        const { url } = yield* serve()
+        const env = { GPTALK_URL: url, GPTALK_PROXY: nowhere }
+        const { code, stderr } = yield* (yield* example("chat", ["Hi"], { env })).ended
+        assert.strictEqual(code, 1)
+        isOneLine(stderr)
+      }))
+
+    live("fails after the part of a reply that came", () =>
+      Effect.gen(function*() {
+        const { url } = yield* serve()
+        const { code, stderr, stdout } = yield* (yield* example("chat", ["half"], { env: { GPTALK_URL: url } })).ended
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "Half\n" })
+        isOneLine(stderr)
+      }))
+
+    live("ends quietly when nobody reads on", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer.make({
+          responder: Responder.make(() =>
+            Stream.schedule(Stream.make("Hello", "there", "you"), Schedule.spaced("300 millis"))
+          )
+        })
+        const command = `(${process.execPath} ${file("chat")} Hi; echo "code $?" >&2) | head -c 3`
+        const { stderr, stdout } = yield* (yield* run("sh", ["-c", command], { env: { GPTALK_URL: url } })).ended
+        assert.deepStrictEqual({ stderr, stdout }, { stderr: "code 0\n", stdout: "Hel" })
+      }))
+
+    live("explains itself", () =>
+      Effect.gen(function*() {
+        const { code, stdout } = yield* (yield* example("chat", ["--help"])).ended
+        assert.strictEqual(code, 0)
+        for (const word of ["<prompt>...", "GPTALK_URL", "GPTALK_MODEL", "GPTALK_PROXY"]) assert.include(stdout, word)
+        hasNoEscapes(stdout)
+      }))
+  })
+
+  describe("chat, on a terminal", () => {
+    live("holds a conversation, which a stopped or failed reply does not end", () =>
+      Effect.gen(function*() {
+        const asked = yield* Queue.unbounded<string>()
+        const { streamSockets, url } = yield* serve(asked)
+        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+        yield* chat.see(/› /)
+
+        chat.write("one\r")
+        yield* chat.see(/gpt-3\.5-turbo answers\r\n[^]*› /)
+        assert.strictEqual(yield* Queue.take(asked), "one")
+
+        chat.write("fail\r")
+        yield* chat.see(/The service answered with an error[^\n]*\r\n[^]*› /)
+        yield* Queue.take(asked)
+
+        chat.write("slow\r")
+        yield* chat.see(/It begins/)
+        yield* Queue.take(asked)
+        chat.write("\x03")
+        yield* chat.see(/\r\n[^\n]*\(stopped\)[^\n]*\r\n[^]*› /)
+        assert.isTrue(streamSockets.at(-1)!.destroyed)
+
+        // What arrived before Ctrl-C is remembered; what failed is not. Left and Backspace edit, Up brings back.
+        chat.write("世x界\x1b[D\x7f\r")
+        yield* chat.see(/answers\r\n[^]*› /)
+        assert.strictEqual(
+          yield* Queue.take(asked),
+          "User: one\nAssistant: gpt-3.5-turbo answers\nUser: slow\nAssistant: It begins\nUser: 世界\nAssistant:"
+        )
+        chat.write("\x1b[A\x1b[A\r")
+        yield* chat.see(/It begins/)
+        assert.match(yield* Queue.take(asked), /\nUser: slow\nAssistant:$/)
+        chat.write("\x03")
+        yield* chat.see(/stopped[^]*› /)
+
+        chat.write("\x04")
+        assert.strictEqual((yield* chat.ended).code, 0)
+      }))
+
+    live("is left by Ctrl-C at the prompt, and draws in colour", () =>
+      Effect.gen(function*() {
+        const { url } = yield* serve()
+        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+        yield* chat.see(/\x1b\[36m› \x1b\[0m/)
+        chat.write("escape\r")
+        yield* chat.see(/\[2Jclear\r\n[^]*› /)
+        assert.notInclude(chat.stdout(), "\x1b[2J")
+        chat.write("not sent\x03")
+        assert.strictEqual((yield* chat.ended).code, 0)
+      }))
+
+    live("has no colours with NO_COLOR", () =>
+      Effect.gen(function*() {
+        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })
+        yield* chat.see(/› /)
+        chat.write("Hi\r")
+        yield* chat.see(/ECONNREFUSED[^\n]*\r\n[^]*› /)
+
+        assert.notMatch(chat.stdout(), /\x1b\[\d*m/)
+        chat.write("\x04")
+        assert.strictEqual((yield* chat.ended).code, 0)
+      }))
+  })
+
+  describe("serve", () => {
+    const listen = (options?: Options) =>
+      Effect.gen(function*() {
+        const server = yield* example("serve", ["--port", "0"], options)
+        const line = yield* server.seeError(/Listening on \S+ \(.*\)\n/)
+        return { server, line, url: /http:\S+/.exec(line)![0] }
+      })
+
+    const connect = (url: string) =>
+      Effect.flatMap(
+        Layer.build(GPTalk.layer({ url, retries: 0 }).pipe(Layer.provide(NodeHttpClient.layerUndici))),
+        (context) => Effect.provide(GPTalk.GPTalk, context)
+      )
+
+    live("echoes, and refuses a port that is in use", () =>
+      Effect.gen(function*() {
+        const { line, server, url } = yield* listen()
+        assert.include(line, "echo")
+        assert.strictEqual(yield* (yield* connect(url)).generateText({ prompt: "Hi" }), "You said: Hi")
+        const { code, stderr, stdout } = yield* (yield* example("serve", ["--port", new URL(url).port])).ended
+        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+        assert.match(stderr, /^Port \d+ of 127\.0\.0\.1 is in use: [^\n]+\n$/)
+        process.kill(server.pid, "SIGINT")
+        assert.strictEqual((yield* server.ended).code, 0)
+      }))
+
+    live("answers from OpenAI, and ends the replies that run when it is told to end", () =>
+      Effect.gen(function*() {
+        const openAi = yield* OpenAiServer.make
+        const { line, server, url } = yield* listen({
+          env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: openAi.url, OPENAI_MODEL: "some-model" }
+        })
+        assert.include(line, "some-model")
+        const gptalk = yield* connect(url)
+        const deltas = yield* Queue.unbounded<string>()
+        const reply = yield* gptalk.streamText({ prompt: "Hi", temperature: 0.5 }).pipe(
+          Stream.runForEach((delta) => Queue.offer(deltas, delta)),
+          Effect.flip,
+          Effect.fork
+        )
+        const call = yield* openAi.next
+        assert.strictEqual(call.authorization, "Bearer sk-test")
+        assert.deepInclude(call.body, { model: "some-model", temperature: 0.5 })
+        call.say("Hel")
+        assert.strictEqual(yield* Queue.take(deltas), "Hel")
+        process.kill(server.pid, "SIGTERM")
+        assert.include(["IncompleteReplyError", "ServiceError"], (yield* Fiber.join(reply))._tag)
+        yield* Effect.promise(() => call.gone)
+        assert.strictEqual((yield* server.ended).code, 0)
+      }))
+  })
+
+  for (
+    const [name, expected] of [
+      ["stream", "You said: Hello, world\n"],
+      ["async-iterable", "You said: Hello, world\n"],
+      ["mock-client", "Hello, mock\n"]
+    ] as const
+  ) {
+    live(`${name} runs offline and ends by itself`, () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* (yield* example(name)).ended
+        assert.deepStrictEqual({ code, stderr, stdout }, { code: 0, stderr: "", stdout: expected })
+      }))
+  }
+})
