@@ -20,15 +20,13 @@ const lingerMillis = 250
 const lingerSize = 64 * 1024
 
 interface Sink {
-  /** Whether there is room for more. If not, `resume` will ask for it. */
-  readonly push: (bytes: Uint8Array) => boolean
+  /** Says how many bytes wait to be taken now. Once they are, `resume` is called. */
+  readonly push: (bytes: Uint8Array) => number
   readonly end: () => void
   readonly fail: (error: unknown) => void
 }
 
 interface Source {
-  /** How many bytes may wait to be taken before the source is held back. */
-  readonly highWaterMark: number
   readonly resume: () => void
   readonly cancel: () => void
 }
@@ -48,20 +46,21 @@ interface NodeReadable {
 const isNodeReadable = (value: unknown): value is NodeReadable =>
   Predicate.hasProperty(value, "readableEnded") && Predicate.hasProperty(value, "destroy")
 
+/** A Node stream comes in many small pieces; to stop and start it costs more than to hold some of them. */
+const highWaterMark = 64 * 1024
+
 const fromNode = (readable: NodeReadable): Open => (sink) => {
   // A body that was broken off before anyone listened says nothing any more.
   if (readable.destroyed && !readable.readableEnded) {
     sink.fail(readable.errored ?? new Error("the connection was closed"))
   }
   readable.on("data", (bytes) => {
-    if (!sink.push(bytes as Uint8Array)) readable.pause()
+    if (sink.push(bytes as Uint8Array) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
   readable.on("close", () => sink.fail(new Error("the connection was closed")))
   return {
-    // It comes in many small pieces, and to stop and start it costs more than to hold some.
-    highWaterMark: 64 * 1024,
     resume: () => readable.resume(),
     cancel: () => readable.destroy()
   }
@@ -77,12 +76,11 @@ const fromWeb = (stream: ReadableStream<Uint8Array>): Open => (sink) => {
     reader.read().then(({ done, value }) => {
       isReading = false
       if (done) sink.end()
-      else if (sink.push(value)) read()
+      else if (sink.push(value) === 0) read()
     }, sink.fail)
   }
   read()
   return {
-    highWaterMark: 1,
     resume: () => {
       if (!isReading) read()
     },
@@ -93,19 +91,23 @@ const fromWeb = (stream: ReadableStream<Uint8Array>): Open => (sink) => {
 const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "reason") && error.reason === "EmptyBody"
 
 const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
-  let onRoom: (() => void) | undefined
-  const room = Effect.async<void>((resume) => {
-    onRoom = () => resume(Effect.void)
+  const room = Effect.unsafeMakeLatch(true)
+  // The failure must not become the fiber's: that is logged, and it holds the request.
+  const safe = Stream.catchAll(stream, (error) => {
+    if (!isEmptyBody(error)) sink.fail(error)
+    return Stream.empty
   })
   const fiber = Runtime.runFork(runtime)(
-    Stream.runForEach(stream, (bytes) => sink.push(bytes) ? Effect.void : room).pipe(
-      Effect.match({ onSuccess: sink.end, onFailure: (error) => isEmptyBody(error) ? sink.end() : sink.fail(error) }),
+    Stream.runForEach(safe, (bytes) => {
+      if (sink.push(bytes) > 0) room.unsafeClose()
+      return room.await
+    }).pipe(
+      Effect.zipRight(Effect.sync(sink.end)),
       Effect.interruptible
     )
   )
   return {
-    highWaterMark: 1,
-    resume: () => onRoom?.(),
+    resume: () => room.unsafeOpen(),
     cancel: () => void Effect.runFork(Fiber.interrupt(fiber))
   }
 }
@@ -118,7 +120,6 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
 export class Body {
   private chunks: Array<Uint8Array> = []
   private size = 0
-  private isHeldBack = false
   private exit: Exit.Exit<undefined, GPTalkError> | undefined
   private isDone = false
   private lingering: ReturnType<typeof setTimeout> | undefined
@@ -145,10 +146,7 @@ export class Body {
       const chunks = this.chunks
       this.chunks = []
       this.size = 0
-      if (this.isHeldBack) {
-        this.isHeldBack = false
-        this.source.resume()
-      }
+      this.source.resume()
       return Effect.succeed(chunks)
     }
     return this.exit ?? Effect.async<ReadonlyArray<Uint8Array> | undefined, GPTalkError>((resume) => {
@@ -181,16 +179,15 @@ export class Body {
     this.source.resume()
   }
 
-  private push(bytes: Uint8Array): boolean {
+  private push(bytes: Uint8Array): number {
     this.size += bytes.length
     if (this.lingering !== undefined) {
       if (this.size > lingerSize) this.close()
-      return !this.isDone
+      return 0
     }
     this.chunks.push(bytes)
     this.wake()
-    this.isHeldBack = this.size >= this.source.highWaterMark
-    return !this.isHeldBack
+    return this.size
   }
 
   private finish(exit: Exit.Exit<undefined, GPTalkError>): void {
