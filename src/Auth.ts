@@ -26,6 +26,7 @@ import { isRefusal } from "./internal/refusal.js"
 import * as Secrets from "./internal/secrets.js"
 import * as Sessions from "./internal/sessions.js"
 import * as Settings from "./internal/settings.js"
+import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
 import * as Protocol from "./Protocol.js"
 
@@ -169,7 +170,11 @@ const makeWith = Effect.fnUntraced(function*(
             login: Deferred.unsafeMake(FiberId.none)
           }))
       ),
-      Effect.flatMap(({ isNew, session }) => isNew ? Effect.as(startLogin(session), session) : Effect.succeed(session))
+      Effect.flatMap(({ loginReason, session }) =>
+        loginReason === undefined
+          ? Effect.succeed(session)
+          : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)
+      )
     )
 
   /**
@@ -197,7 +202,8 @@ const makeWith = Effect.fnUntraced(function*(
                 ? Effect.zipRight(giveBack, restore(attempt(use, id + 1, onRefused)))
                 : Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
                   onFailure: (cause) => Effect.zipRight(settle(sessions.nextId, cause), Effect.failCause(cause)),
-                  onSuccess: (value) => Effect.as(modify((_) => Sessions.keep(_, id)), value)
+                  onSuccess: (value) =>
+                    Effect.as(Effect.zipRight(modify((_) => Sessions.keep(_, id)), Telemetry.countSessionUse), value)
                 }))
         })
       })

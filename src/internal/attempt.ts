@@ -47,6 +47,8 @@ export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.
 export interface Attempt {
   readonly pull: Pull
   readonly close: Span.Close
+  /** Whether `[DONE]` has come, and how many deltas before it. */
+  readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
 
 const fail = (error: GPTalkError.GPTalkError): Effect.Effect<never, GPTalkError.GPTalkError> => Effect.fail(error)
@@ -65,7 +67,7 @@ export const make = Effect.fnUntraced(function*(
   const opened = Deferred.unsafeMake<Connection, GPTalkError.GPTalkError>(FiberId.none)
   let connection: Connection | undefined
   let endSpan = Span.nothing
-  let hasText = false
+  let deltaCount = 0
 
   const ask = (session: Redacted.Redacted<string>) =>
     Effect.suspend(() => {
@@ -116,6 +118,8 @@ export const make = Effect.fnUntraced(function*(
     connection?.body.end(Exit.fail(error))
   }).pipe(Effect.interruptible, Effect.forkDaemon)
 
+  const isDone = () => decoder.outcome?._tag === "Done"
+
   const incomplete = () =>
     new GPTalkError.IncompleteReplyError({
       step: "stream",
@@ -139,9 +143,9 @@ export const make = Effect.fnUntraced(function*(
     patience.handOver()
     const before = decoder.goodFrames
     const deltas = chunks.flatMap((bytes) => decoder.push(bytes))
-    if (deltas.length > 0) hasText = true
+    deltaCount += deltas.length
     // Until the first delta has come, the wait for it runs on, whatever else comes.
-    if (hasText && decoder.goodFrames > before) patience.begin("stream", "idle")
+    if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
     const next = deltas.length > 0 ? Effect.succeed(deltas) : read(connection)
     if (decoder.passedOver.length === 0) return next
     return Effect.zipRight(
@@ -157,7 +161,7 @@ export const make = Effect.fnUntraced(function*(
     const deltas = decoder.end()
     if (deltas.length > 0) return Effect.succeed(deltas)
     if (decoder.outcome !== undefined || broken === undefined) return finish(connection)
-    return fail(broken._tag === "ConnectionError" && hasText ? incomplete() : broken)
+    return fail(broken._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : broken)
   }
 
   const read = (connection: Connection): Pull => {
@@ -175,13 +179,13 @@ export const make = Effect.fnUntraced(function*(
       patience.pull()
       return Effect.flatMap(Deferred.await(opened), read)
     }),
+    progress: () => ({ isComplete: isDone(), deltas: deltaCount }),
     close: (exit) =>
       Effect.suspend(() => {
-        const isDone = decoder.outcome?._tag === "Done"
         // The end of the body is near; to wait for it costs less than to open another connection.
-        if (isDone) connection?.body.linger()
+        if (isDone()) connection?.body.linger()
         return Fiber.interruptAll([sender, watcher]).pipe(
-          Effect.zipRight(isDone ? Effect.void : Scope.close(scope, exit)),
+          Effect.zipRight(isDone() ? Effect.void : Scope.close(scope, exit)),
           Effect.zipRight(endSpan(exit))
         )
       })

@@ -12,6 +12,7 @@ import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
 import * as Secrets from "./secrets.js"
 import * as Span from "./span.js"
+import * as Telemetry from "./telemetry.js"
 
 /** @internal */
 export interface Exchange {
@@ -19,6 +20,8 @@ export interface Exchange {
   readonly pull: Attempt.Pull
   readonly close: Span.Close
 }
+
+const notBegun = { isComplete: false, deltas: 0 }
 
 const longestRetryAfter = Duration.seconds(60)
 
@@ -51,28 +54,24 @@ export const make = (
 ): Exchange => {
   /** All that this call has sent, over all its attempts. */
   const secrets: Array<string> = []
+  let attempt: Attempt.Attempt | undefined
   let pull: Attempt.Pull | undefined
-  let closeAttempt = Span.nothing
-  let endSpan = Span.nothing
+  let end = Span.nothing
 
   const release: Span.Close = (exit) =>
     Effect.suspend(() => {
-      const close = closeAttempt
-      closeAttempt = Span.nothing
+      const close = attempt?.close ?? Span.nothing
+      attempt = undefined
       return close(exit)
     })
 
   const begin = (question: Attempt.Question): Attempt.Pull =>
     Attempt.make(dependencies, question, secrets).pipe(
-      Effect.tap((attempt) => {
-        closeAttempt = attempt.close
+      Effect.tap((made) => {
+        attempt = made
       }),
       Effect.uninterruptible,
-      Effect.flatMap((attempt) =>
-        Effect.tap(attempt.pull, () => {
-          pull = attempt.pull
-        })
-      )
+      Effect.flatMap((made) => made.pull)
     )
 
   const first = (question: Attempt.Question, count: number): Attempt.Pull =>
@@ -81,20 +80,30 @@ export const make = (
         Effect.zipRight(release(Exit.fail(error)), retryDelay(error, count, dependencies.settings.retries)),
         Option.match({
           onNone: () => Effect.fail(error),
-          onSome: (delay) => Effect.zipRight(Effect.sleep(delay), first(question, count + 1))
+          onSome: (delay) =>
+            Telemetry.countRetry(error).pipe(
+              Effect.zipRight(Effect.sleep(delay)),
+              Effect.zipRight(first(question, count + 1))
+            )
         })
       ))
 
-  const start: Attempt.Pull = Effect.flatMap(Span.open(name), ({ end, span }) => {
-    endSpan = end
+  const start: Attempt.Pull = Effect.flatMap(Span.open(name), (opened) => {
+    const { span } = opened
+    end = (exit) =>
+      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress() ?? notBegun, exit)).pipe(
+        Effect.zipRight(release(exit)),
+        Effect.zipRight(opened.end(exit))
+      )
     return Effect.flatMap(question, (question) => {
+      Telemetry.describeRequest(span, question)
       secrets.push(question.content, question.prompt)
-      return first(question, 0)
+      return Effect.tap(first(question, 0), (deltas) => {
+        pull = attempt?.pull
+        return deltas === undefined ? Effect.void : Telemetry.sawFirstDelta(span, span.status.startTime)
+      })
     }).pipe(Effect.withParentSpan(span), Effect.locally(Secrets.ofCall, secrets))
   })
 
-  return {
-    pull: Effect.suspend(() => pull ?? start),
-    close: (exit) => Effect.zipRight(release(exit), Effect.suspend(() => endSpan(exit)))
-  }
+  return { pull: Effect.suspend(() => pull ?? start), close: (exit) => Effect.suspend(() => end(exit)) }
 }

@@ -36,8 +36,8 @@ export const empty: Sessions = { nextId: 0, all: [] }
 /** @internal */
 export interface Reservation {
   readonly session: Session
-  /** Whether its login is still to be made, by whoever got this. */
-  readonly isNew: boolean
+  /** Why its login is still to be made, by whoever got this; `undefined` where there is nothing to do. */
+  readonly loginReason: "absent" | "expired" | "used_up" | "refused" | undefined
 }
 
 const isExpired = (session: Session, now: number): boolean => session.expiresAt !== undefined && session.expiresAt < now
@@ -67,9 +67,18 @@ export const reserve = (
   )
   const session = free ??
     { id: sessions.nextId, login: options.login, expiresAt: undefined, used: 0, kept: 0, isRefused: false }
+  const loginReason = free !== undefined
+    ? undefined
+    : options.from > 0
+    ? "refused"
+    : last === undefined
+    ? "absent"
+    : isExpired(last, options.now)
+    ? "expired"
+    : "used_up"
   const reserved = { ...session, used: session.used + 1 }
   return [
-    { session: reserved, isNew: free === undefined },
+    { session: reserved, loginReason },
     free === undefined
       ? { nextId: sessions.nextId + 1, all: [...live, reserved] }
       : { ...sessions, all: live.map((other) => other === free ? reserved : other) }

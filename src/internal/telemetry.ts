@@ -1,0 +1,90 @@
+/**
+ * What a call tells of itself: attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Tracer from "effect/Tracer"
+
+const replies = Metric.counter("gptalk_replies", {
+  description: "Calls that came to an end, by outcome: complete, stopped, interrupted, or the tag of the error",
+  incremental: true
+})
+
+const deltas = Metric.counter("gptalk_deltas", { description: "Deltas handed on", incremental: true })
+
+const firstDelta = Metric.histogram(
+  "gptalk_first_delta_seconds",
+  MetricBoundaries.fromIterable([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60]),
+  "Seconds from the start of a call to its first delta"
+)
+
+const retries = Metric.counter("gptalk_retries", {
+  description: "Attempts after the first of a call, by the error that led to them",
+  incremental: true
+})
+
+const logins = Metric.counter("gptalk_logins", {
+  description: "Logins begun, by reason: absent, expired, used_up or refused",
+  incremental: true
+})
+
+const sessionUses = Metric.counter("gptalk_session_uses", {
+  description: "Uses of sessions that were kept",
+  incremental: true
+})
+
+/** @internal */
+export const countLogin = (reason: string): Effect.Effect<void> =>
+  Metric.increment(Metric.tagged(logins, "reason", reason))
+
+/** @internal */
+export const countSessionUse: Effect.Effect<void> = Metric.increment(sessionUses)
+
+/** @internal */
+export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void> =>
+  Metric.increment(Metric.tagged(retries, "error", error._tag))
+
+/** @internal */
+export const describeRequest = (
+  span: Tracer.Span,
+  request: { readonly model: string; readonly temperature: number }
+): void => {
+  span.attribute("gen_ai.operation.name", "chat")
+  span.attribute("gen_ai.system", "gptalk")
+  span.attribute("gen_ai.request.model", request.model)
+  span.attribute("gen_ai.request.temperature", request.temperature)
+}
+
+/** @internal */
+export const sawFirstDelta = (span: Tracer.Span, startTime: bigint): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeNanos, (now) => {
+    span.event("gen_ai.first_delta", now)
+    return Metric.update(firstDelta, Number(now - startTime) / 1e9)
+  })
+
+const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>
+  Option.match(Exit.causeOption(exit), {
+    onNone: () => "stopped",
+    onSome: (cause) =>
+      cause._tag === "Fail" && Predicate.hasProperty(cause.error, "_tag") ? String(cause.error._tag) : ""
+  })
+
+/** @internal */
+export const sawEnd = (
+  span: Tracer.Span,
+  call: { readonly isComplete: boolean; readonly deltas: number },
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> => {
+  const outcome = call.isComplete ? "complete" : failureOf(exit) || "interrupted"
+  if (call.isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
+  else if (Exit.isFailure(exit)) span.attribute("error.type", outcome)
+  return Effect.zipRight(
+    Metric.incrementBy(deltas, call.deltas),
+    Metric.increment(Metric.tagged(replies, "outcome", outcome))
+  )
+}
