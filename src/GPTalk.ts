@@ -7,7 +7,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Config from "effect/Config"
-import * as ConfigError from "effect/ConfigError"
+import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,6 +19,7 @@ import * as Auth from "./Auth.js"
 import type { GPTalkError } from "./GPTalkError.js"
 import { InvalidRequestError } from "./GPTalkError.js"
 import type * as Attempt from "./internal/attempt.js"
+import { options as defaultOptions, validate } from "./internal/config.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
 import * as Settings from "./internal/settings.js"
@@ -109,11 +110,6 @@ export const provider = {
   supportsGpt35Turbo: true,
   defaultModel: Protocol.defaultModel
 } as const
-
-const defaultConfig: Config.Config.Wrap<Options> = {
-  url: Config.withDefault(Config.string("GPTALK_URL"), undefined),
-  model: Config.withDefault(Config.string("GPTALK_MODEL"), undefined)
-}
 
 const RequestSchema = Schema.Struct({
   messages: Schema.optional(Schema.NonEmptyArray(Message.Message)),
@@ -242,19 +238,17 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
   Layer.provide(layerWithoutAuth(options), Auth.layer(options))
 
 /**
- * The same with options from `Config`; with none, `GPTALK_URL` and `GPTALK_MODEL` where they are set. An option that
- * is not valid is a `ConfigError`.
+ * The same with options from `Config`. With none given, each option is read from a variable of its own, where it is
+ * set: `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
+ * `GPTALK_TIMEOUT_RESPONSE`, `GPTALK_TIMEOUT_FIRST_DELTA`, `GPTALK_TIMEOUT_IDLE` (`30 seconds`, `30s`, `500ms`),
+ * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`.
+ *
+ * A value that is not valid is a `ConfigError` that names its variable.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config.Wrap<Options> = defaultConfig
+  options: Config.Config.Wrap<Options> = defaultOptions
 ): Layer.Layer<GPTalk, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Config.unwrap(options).pipe(
-    Effect.tap((options) =>
-      Either.mapLeft(Settings.make(options), (error) => ConfigError.InvalidData([], error.issue))
-    ),
-    Effect.map(layer),
-    Layer.unwrapEffect
-  )
+  Layer.unwrapEffect(Effect.map(Effect.flatMap(Config.unwrap(options), validate), layer))
