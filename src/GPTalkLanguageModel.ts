@@ -46,6 +46,7 @@ export class Config extends Context.Tag("effect-gptalk/GPTalkLanguageModel/Confi
 
 /**
  * @since 0.1.0
+ * @category configuration
  */
 export declare namespace Config {
   /**
@@ -58,6 +59,8 @@ export declare namespace Config {
 }
 
 /**
+ * How the model is set up: what its calls ask for unless `Config` says otherwise.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -25,6 +25,8 @@ import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
 /**
+ * For how much a login is good, and what bounds the memory that clients can make the server hold.
+ *
  * @since 0.1.0
  * @category models
  */

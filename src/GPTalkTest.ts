@@ -34,6 +34,8 @@ import * as Responder from "./Responder.js"
 export type Reply = string | ReadonlyArray<string> | Stream.Stream<string, unknown>
 
 /**
+ * What the service answers, and what goes wrong with it.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -14,6 +14,8 @@ import * as Schema from "effect/Schema"
 export const defaultUrl = "https://gptalk.net"
 
 /**
+ * The model that is asked where nobody names one.
+ *
  * @since 0.1.0
  * @category constants
  */

@@ -8,12 +8,16 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 
 /**
+ * The service that `GPTalkServer` asks for each reply.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class Responder extends Context.Tag("effect-gptalk/Responder")<Responder, Service>() {}
 
 /**
+ * One question in, the deltas of one reply out.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -41,6 +45,8 @@ export interface Request {
 }
 
 /**
+ * A responder from a function; however it fails, the client learns only that it did.
+ *
  * @since 0.1.0
  * @category constructors
  * @example
@@ -75,12 +81,16 @@ const pieces = (text: string): ReadonlyArray<string> => {
 export const echo: Service = make(({ prompt }) => Stream.fromIterable(pieces(`You said: ${prompt}`)))
 
 /**
+ * A responder as the one that the server asks.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (responder: Service): Layer.Layer<Responder> => Layer.succeed(Responder, responder)
 
 /**
+ * The server answers `You said: <prompt>`, as with `echo`.
+ *
  * @since 0.1.0
  * @category layers
  */

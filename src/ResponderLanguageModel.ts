@@ -39,8 +39,8 @@ export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/Mo
  * where there is one. Only the text of the reply is handed on.
  *
  * A `LanguageModel` is asked for neither a name nor a temperature: those of the request are left to whoever builds
- * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off; when the client goes
- * away, the model is interrupted.
+ * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off; when the
+ * client goes away, the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -51,6 +51,8 @@ export const fromLanguageModel: Effect.Effect<Responder.Service, never, Language
 )
 
 /**
+ * The server answers from the `LanguageModel`, as with `fromLanguageModel`.
+ *
  * @since 0.1.0
  * @category layers
  * @example
