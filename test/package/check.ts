@@ -140,9 +140,9 @@ const withLanguageModel = async (directory: string, tarball: string): Promise<vo
     project = await install(directory, tarball, peers)
   })
   await verify("imports what needs no more", () => importsWith(project, peers))
-  await verify("type-checks and runs", async () => {
+  await verify("type-checks, libraries too, and runs", async () => {
     await project.write("modules.ts", importing(modulesWith(peers)))
-    await project.typeCheck({ skipLibCheck: true }, "modules.ts")
+    await project.typeCheck({}, "modules.ts")
     await project.node("out/modules.js")
   })
 }
@@ -157,6 +157,7 @@ const withNode = async (directory: string, tarball: string): Promise<void> => {
   await verify("type-checks and runs, and so does the program of the README", async () => {
     await project.write("modules.ts", importing(modulesWith(peers)))
     for (const file of ["examples/stream.ts", "examples/embedded-server.ts"]) await project.copy(file)
+    // The declarations of @effect/platform-node want those of ws, which do not come with it.
     await project.typeCheck({ skipLibCheck: true, types: ["node"] }, "modules.ts", "stream.ts")
     await project.node("out/modules.js")
     const said = await project.node("out/stream.js")
@@ -175,7 +176,11 @@ try {
       await run(directory, tool("publint"), "run", tarball, "--strict")
     })
     await verify("are the types wrong?", async () => {
-      await run(directory, tool("attw"), tarball, "--profile", "esm-only", "--no-color")
+      // It does not look behind a "./*" by itself.
+      const entrypoints = [".", ...publicModules]
+      const options = ["--profile", "esm-only", "--no-color", "--no-emoji", "--format", "ascii"]
+      await run(directory, tool("attw"), tarball, ...options, "--entrypoints", ...entrypoints)
+      return `${entrypoints.length} entry points`
     })
     await core(join(directory, "core"), tarball)
     await withLanguageModel(join(directory, "ai"), tarball)
