@@ -22,6 +22,11 @@ export const curve: Part = async ({ isShort, log, programs }) => {
   const lengths = isShort ? [50, 200] : [100, 200, 500, 1000, 2000, 4000, 8000]
   const network = await Network.connect(programs, names, lengths)
   const points: Array<Chart.Point<Name>> = []
+  if (!isShort) {
+    log("curve: warming up")
+    const load = { prompt: Prompt.make(200), concurrency: 1, count: 1500 }
+    for (const name of names) await network.client(name).ask<Rate>("load", load satisfies Load)
+  }
   for (const frames of lengths) {
     log(`curve: ${frames} frames`)
     const load = { prompt: Prompt.make(frames), concurrency: 1, count: isShort ? 1 : countOf(frames) }

@@ -19,7 +19,7 @@ export const firstDelta: Part = async ({ isShort, log, programs }) => {
       count: isShort ? 10 : 150,
       prompt: Prompt.make(frames, "paced")
     })
-  if (!isShort) { for (const name of names) for (let index = 0; index < 3; index++) await run(name) }
+  if (!isShort) { for (const name of names) for (let index = 0; index < 10; index++) await run(name) }
   const millis = await interleave(isShort ? 1 : 9, names, run)
   await network.stop()
   const quantiles = (name: typeof names[number], share: number) =>

@@ -32,7 +32,7 @@ export const server: Part = async ({ isShort, log, programs }) => {
       const cpu = await servers[name].ask<number>("cpu") - before
       return { framesPerSecond: repliesPerSecond * frames, cpu: cpu * 1000 / load.count / frames }
     }
-    if (!isShort) { for (const name of names) for (let index = 0; index < 2; index++) await run(name) }
+    if (!isShort) { for (const name of names) for (let index = 0; index < 3; index++) await run(name) }
     const results = await interleave(isShort ? 1 : 9, names, run)
     const speeds = (name: Name) => results.get(name)!.map((result) => result.framesPerSecond / 1000)
     const costs = (name: Name) => results.get(name)!.map((result) => result.cpu)

@@ -26,6 +26,9 @@ export const answer = (methods: Readonly<Record<string, (argument: never) => unk
   process.on("disconnect", () => process.exit())
 }
 
+/**
+ * Not before what is timed: a forced collection throws compiled code away, and the run after it is half as fast.
+ */
 export const collectGarbage = (): void => {
   const { gc } = globalThis as { readonly gc?: () => void }
   gc?.()

@@ -40,7 +40,6 @@ const open = (prompt: string, deltas: number): Promise<void> =>
 answer({
   load: async (load: Load): Promise<Rate> => {
     const { text } = Script.of(Prompt.parse(load.prompt).frames)
-    collectGarbage()
     const cpuBefore = cpuMillis()
     const before = performance.now()
     const texts = await client.replies(load)

@@ -1,6 +1,6 @@
 import { type Decoder, decoders, type Name } from "../decoders/index.js"
 import * as Script from "../script.js"
-import { answer, collectGarbage, cpuMillis } from "./answer.js"
+import { answer, cpuMillis } from "./answer.js"
 
 export interface Sample {
   readonly decoder: Name
@@ -20,7 +20,6 @@ answer({
   sample: async ({ count, decoder, frames, isFrameByFrame }: Sample): Promise<number> => {
     const script = Script.of(frames)
     const chunks = isFrameByFrame ? script.frames : Script.chunksOf(script.bytes, 64 * 1024)
-    collectGarbage()
     const before = cpuMillis()
     for (let index = 0; index < count; index++) await once(decoders[decoder], chunks, script.text)
     return (cpuMillis() - before) / count
