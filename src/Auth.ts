@@ -26,6 +26,7 @@ import { isRefusal } from "./internal/refusal.js"
 import * as Secrets from "./internal/secrets.js"
 import * as Sessions from "./internal/sessions.js"
 import * as Settings from "./internal/settings.js"
+import * as Span from "./internal/span.js"
 import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
 import * as Protocol from "./Protocol.js"
@@ -141,7 +142,7 @@ const makeWith = Effect.fnUntraced(function*(
     Secrets.setFingerprint(token, fingerprint)
     // The span sees what this ends with, so the token must be hidden by then.
     return { token, expiresAt: toMillis(data.expires_at) }
-  }).pipe(Effect.withSpan("GPTalk.login", { captureStackTrace: false }))
+  }).pipe(Effect.withSpan("GPTalk.login", Span.options))
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.

@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function*(
     }).pipe(
       Effect.ensuring(Effect.sync(() => patience.end())),
       Effect.map(({ data }) => Redacted.make(data.token)),
-      Effect.withSpan("GPTalk.text", { captureStackTrace: false })
+      Effect.withSpan("GPTalk.text", Span.options)
     )
 
   const open = (token: Redacted.Redacted<string>) =>

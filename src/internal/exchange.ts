@@ -2,6 +2,7 @@
  * One call from end to end: an attempt, and another one until the first delta has come. What was handed on is never
  * asked for twice.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
@@ -22,6 +23,9 @@ export interface Exchange {
 }
 
 const notBegun = { isComplete: false, deltas: 0 }
+
+const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
 
 const longestRetryAfter = Duration.seconds(60)
 
@@ -57,6 +61,8 @@ export const make = (
   let attempt: Attempt.Attempt | undefined
   let pull: Attempt.Pull | undefined
   let end = Span.nothing
+  /** What fails while nobody pulls is not this call but its consumer. */
+  let isPulled = false
 
   const release: Span.Close = (exit) =>
     Effect.suspend(() => {
@@ -105,5 +111,15 @@ export const make = (
     }).pipe(Effect.withParentSpan(span), Effect.locally(Secrets.ofCall, secrets))
   })
 
-  return { pull: Effect.suspend(() => pull ?? start), close: (exit) => Effect.suspend(() => end(exit)) }
+  return {
+    pull: Effect.suspend(() => {
+      isPulled = true
+      return Effect.map(pull ?? start, (deltas) => {
+        isPulled = false
+        return deltas
+      })
+    }),
+    // A consumer's failure is told elsewhere, and may hold text of the reply.
+    close: (exit) => Effect.suspend(() => end(isPulled || isInterruption(exit) ? exit : Exit.void))
+  }
 }

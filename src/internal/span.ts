@@ -12,9 +12,16 @@ export type Close = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 /** @internal */
 export const nothing: Close = () => Effect.void
 
+/**
+ * Without a stack trace, which costs more than the span. Its kind is what tools look for to draw who calls whom.
+ *
+ * @internal
+ */
+export const options = { captureStackTrace: false, kind: "client" } as const
+
 /** @internal */
 export const open = (name: string): Effect.Effect<{ readonly span: Tracer.Span; readonly end: Close }> =>
-  Effect.map(Effect.makeSpan(name, { captureStackTrace: false }), (span) => ({
+  Effect.map(Effect.makeSpan(name, options), (span) => ({
     span,
     end: (exit) => Effect.map(Clock.currentTimeNanos, (now) => span.end(now, exit))
   }))

@@ -1,6 +1,7 @@
 /**
  * What a call tells of itself: attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,7 +12,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
 
 const replies = Metric.counter("gptalk_replies", {
-  description: "Calls that came to an end, by outcome: complete, stopped, interrupted, or the tag of the error",
+  description: "Calls that came to an end, by outcome: complete, stopped, interrupted, defect, or the tag of the error",
   incremental: true
 })
 
@@ -55,6 +56,8 @@ export const describeRequest = (
   request: { readonly model: string; readonly temperature: number }
 ): void => {
   span.attribute("gen_ai.operation.name", "chat")
+  span.attribute("gen_ai.provider.name", "gptalk")
+  // What that was called before, and still is by many who read it.
   span.attribute("gen_ai.system", "gptalk")
   span.attribute("gen_ai.request.model", request.model)
   span.attribute("gen_ai.request.temperature", request.temperature)
@@ -67,12 +70,15 @@ export const sawFirstDelta = (span: Tracer.Span, startTime: bigint): Effect.Effe
     return Metric.update(firstDelta, Number(now - startTime) / 1e9)
   })
 
-const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>
-  Option.match(Exit.causeOption(exit), {
-    onNone: () => "stopped",
-    onSome: (cause) =>
-      cause._tag === "Fail" && Predicate.hasProperty(cause.error, "_tag") ? String(cause.error._tag) : ""
+/** How a call ended that did not come to the end of its reply. */
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(exit)) return "stopped"
+  if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
+  return Option.match(Cause.failureOption(exit.cause), {
+    onNone: () => "defect",
+    onSome: (error) => Predicate.hasProperty(error, "_tag") ? String(error._tag) : "defect"
   })
+}
 
 /** @internal */
 export const sawEnd = (
@@ -80,9 +86,10 @@ export const sawEnd = (
   call: { readonly isComplete: boolean; readonly deltas: number },
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<void> => {
-  const outcome = call.isComplete ? "complete" : failureOf(exit) || "interrupted"
+  const outcome = call.isComplete ? "complete" : outcomeOf(exit)
   if (call.isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
-  else if (Exit.isFailure(exit)) span.attribute("error.type", outcome)
+  // An interruption is no error, and the span's status says none.
+  else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
   return Effect.zipRight(
     Metric.incrementBy(deltas, call.deltas),
     Metric.increment(Metric.tagged(replies, "outcome", outcome))
