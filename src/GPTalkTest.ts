@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { Step } from "./GPTalkError.js"
 import * as GPTalkServer from "./GPTalkServer.js"
 import * as Memory from "./internal/memoryServer.js"
@@ -280,8 +281,9 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
         HttpServerRequest.HttpServerRequest,
         HttpServerRequest.fromWeb(Memory.toWebRequest(request, url))
       ),
-      // The routes set it, and here they run in the caller's fiber.
+      // The routes run in the caller's fiber, but what they set and note is not for the caller.
       Effect.locally(HttpMiddleware.loggerDisabled, true),
+      Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)),
       Effect.map(Memory.toAnswer)
     )
 
