@@ -65,19 +65,17 @@ export class FrameDecoder {
     if (bytes.length === 0) return deltas
     let index = this.isAfterCR && bytes[0] === LF ? 1 : 0
     this.isAfterCR = false
-    // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
-    let nextLF = -1
-    let nextCR = -1
+    const lineEnds = new LineEnds(bytes)
     while (index < bytes.length && this.outcome === undefined) {
       index += this.shape.match(bytes, index)
-      if (nextLF < index) nextLF = indexOf(bytes, LF, index)
-      if (nextCR < index) nextCR = indexOf(bytes, CR, index)
-      const end = Math.min(nextLF, nextCR, bytes.length)
-      this.hold(bytes, index, end)
-      if (end === bytes.length) break
-      this.endLine(deltas)
+      const end = lineEnds.next(index)
+      if (end === bytes.length) {
+        this.hold(bytes, index, end)
+        break
+      }
+      this.endLine(bytes, index, end, deltas)
       index = end + 1
-      if (end === nextCR) {
+      if (bytes[end] === CR) {
         if (index === bytes.length) this.isAfterCR = true
         else if (bytes[index] === LF) index++
       }
@@ -95,7 +93,7 @@ export class FrameDecoder {
   }
 
   private hold(bytes: Uint8Array, start: number, end: number): void {
-    if (end > start) this.parts.push(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+    if (end > start) this.parts.push(bytes.subarray(start, end))
     this.partsSize += end - start
     if (this.shape.matched + this.partsSize > this.maxFrameSize) {
       this.outcome = {
@@ -105,16 +103,16 @@ export class FrameDecoder {
     }
   }
 
-  private endLine(deltas: Array<string>): void {
-    if (this.outcome !== undefined) return
-    if (this.shape.matched + this.partsSize > 0) {
-      const rest = concat(this.parts, this.partsSize)
-      const tail = this.shape.continuation(rest)
-      if (tail === undefined) this.readLine(this.line(), deltas)
-      else {
-        this.addText(tail, deltas)
-        this.isGood()
-      }
+  /** The line ends with what stands between `start` and `end`. */
+  private endLine(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
+    const isWhole = this.partsSize === 0 && this.shape.matched + end - start <= this.maxFrameSize
+    const tail = isWhole ? this.shape.continuation(bytes, start, end) : undefined
+    if (tail !== undefined) {
+      this.addText(tail, deltas)
+      this.isGood()
+    } else {
+      this.hold(bytes, start, end)
+      if (this.outcome === undefined && this.shape.matched + this.partsSize > 0) this.readLine(this.line(), deltas)
       this.parts.length = 0
       this.partsSize = 0
     }
@@ -208,13 +206,38 @@ export class FrameDecoder {
 
 const hasSurrogate = /[\ud800-\udfff]/
 
-const indexOf = (bytes: Uint8Array, byte: number, from: number): number => {
-  const index = bytes.indexOf(byte, from)
-  return index === -1 ? Infinity : index
+/** How far a line end is looked for byte by byte: in a short line a native search costs more than it saves. */
+const near = 64
+
+/** Where the lines of a chunk end. */
+class LineEnds {
+  // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
+  private nextLF = -1
+  private nextCR = -1
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  /** The first line end from here on, or the end of the chunk. */
+  next(from: number): number {
+    const { bytes } = this
+    const limit = Math.min(from + near, bytes.length)
+    for (let index = from; index < limit; index++) {
+      const byte = bytes[index]
+      if (byte === LF || byte === CR) return index
+    }
+    if (limit === bytes.length) return limit
+    if (this.nextLF < limit) this.nextLF = this.indexOf(LF, limit)
+    if (this.nextCR < limit) this.nextCR = this.indexOf(CR, limit)
+    return Math.min(this.nextLF, this.nextCR)
+  }
+
+  private indexOf(byte: number, from: number): number {
+    const index = this.bytes.indexOf(byte, from)
+    return index === -1 ? this.bytes.length : index
+  }
 }
 
 const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  if (parts.length === 1) return parts[0]!
   const whole = new Uint8Array(size)
   let offset = 0
   for (const part of parts) {

@@ -28,6 +28,9 @@ const empty = new Uint8Array(0)
 /** How many bytes are compared at a time: four words of 64 bits. */
 const stride = 32
 
+/** Up to this many bytes are handled one by one, which costs less than a native call. */
+const short = 32
+
 /** @internal */
 export class FrameShape {
   /** How much of the current line repeats H·C. */
@@ -36,6 +39,7 @@ export class FrameShape {
   /** H·C, in a buffer that grows; 0 bytes of it while there is no shape. */
   private prefix = new Uint8Array(1024)
   private words = new DataView(this.prefix.buffer)
+  private others: DataView = this.words
   private length = 0
   private tail = empty
   /** Whether the current line has repeated H·C so far. */
@@ -71,33 +75,35 @@ export class FrameShape {
     const { matched, prefix, words } = this
     let index = 0
     if (count >= stride) {
-      const others = new DataView(bytes.buffer, bytes.byteOffset + from, count)
+      // Chunks of one read share a buffer, and a view costs as much as to compare a short frame.
+      if (bytes.buffer !== this.others.buffer) this.others = new DataView(bytes.buffer)
+      const { others } = this
+      const offset = bytes.byteOffset + from
       const last = count - stride
       while (
         index <= last &&
-        words.getFloat64(matched + index) === others.getFloat64(index) &&
-        words.getFloat64(matched + index + 8) === others.getFloat64(index + 8) &&
-        words.getFloat64(matched + index + 16) === others.getFloat64(index + 16) &&
-        words.getFloat64(matched + index + 24) === others.getFloat64(index + 24)
+        words.getFloat64(matched + index, true) === others.getFloat64(offset + index, true) &&
+        words.getFloat64(matched + index + 8, true) === others.getFloat64(offset + index + 8, true) &&
+        words.getFloat64(matched + index + 16, true) === others.getFloat64(offset + index + 16, true) &&
+        words.getFloat64(matched + index + 24, true) === others.getFloat64(offset + index + 24, true)
       ) index += stride
     }
     while (index < count && prefix[matched + index] === bytes[from + index]) index++
     return index
   }
 
-  /** What the current line, of which `rest` does not repeat H·C, adds to the text, if it is a continuation. */
-  continuation(rest: Uint8Array): string | undefined {
-    // A line that ends within H·C does not repeat it: its end differs.
-    if (!this.isRepeating) return undefined
+  /** What the current line, of which these bytes do not repeat H·C, adds to the text, if it is a continuation. */
+  continuation(bytes: Uint8Array, start: number, end: number): string | undefined {
     const { tail } = this
-    const size = rest.length - tail.length
-    if (size < 0) return undefined
+    const tailStart = end - tail.length
+    // A line that ends within H·C does not repeat it: its end differs.
+    if (!this.isRepeating || tailStart < start) return undefined
     for (let index = 0; index < tail.length; index++) {
-      if (rest[size + index] !== tail[index]) return undefined
+      if (bytes[tailStart + index] !== tail[index]) return undefined
     }
-    if (size === 0) return ""
-    const text = decode(rest.subarray(0, size))
-    if (text !== undefined) this.append(rest, size)
+    if (tailStart === start) return ""
+    const text = decode(bytes, start, tailStart)
+    if (text !== undefined) this.append(bytes, start, tailStart)
     return text
   }
 
@@ -118,18 +124,23 @@ export class FrameShape {
     // The payload was trimmed: only when nothing but plain white space was cut off are bytes and text in step.
     const tailStart = line.lastIndexOf(tail.charCodeAt(tail.length - 1)) + 1 - tail.length
     this.tail = line.slice(tailStart)
-    this.append(line, tailStart)
+    this.append(line, 0, tailStart)
   }
 
-  private append(bytes: Uint8Array, size: number): void {
-    if (this.length + size > this.prefix.length) {
-      const grown = new Uint8Array(Math.max(this.prefix.length * 2, this.length + size))
+  private append(bytes: Uint8Array, start: number, end: number): void {
+    const length = this.length + end - start
+    if (length > this.prefix.length) {
+      const grown = new Uint8Array(Math.max(this.prefix.length * 2, length))
       grown.set(this.prefix.subarray(0, this.length))
       this.prefix = grown
       this.words = new DataView(grown.buffer)
     }
-    this.prefix.set(bytes.subarray(0, size), this.length)
-    this.length += size
+    if (end - start <= short) {
+      for (let index = start; index < end; index++) {
+        this.prefix[this.length++] = bytes[index]!
+      }
+    } else this.prefix.set(bytes.subarray(start, end), this.length)
+    this.length = length
   }
 }
 
@@ -144,19 +155,23 @@ const closingQuote = (text: string, from: number): number => {
 }
 
 /** The text of D, when it is complete in itself. */
-const decode = (bytes: Uint8Array): string | undefined => {
+const decode = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let hasEscape = false
-  let isAscii = true
-  for (let index = 0; index < bytes.length; index++) {
+  let isAscii = end - start <= short
+  let text = ""
+  for (let index = start; index < end; index++) {
     const byte = bytes[index]!
     if (byte < SPACE || byte === QUOTE) return undefined
+    if (byte > 0x7f) isAscii = false
+    if (isAscii) text += String.fromCharCode(byte)
     if (byte === BACKSLASH) {
       hasEscape = true
-      index++
-    } else if (byte > 0x7f) isAscii = false
+      // Whatever is escaped, a quote too, is for `JSON.parse` to judge.
+      if (++index < end && isAscii) text += String.fromCharCode(bytes[index]!)
+    }
   }
   try {
-    const text = isAscii && bytes.length <= 16 ? String.fromCharCode(...bytes) : utf8.decode(bytes)
+    if (!isAscii) text = utf8.decode(bytes.subarray(start, end))
     return hasEscape ? JSON.parse(`"${text}"`) as string : text
   } catch {
     return undefined

@@ -157,7 +157,7 @@ const next = (first: string, second: string): string | undefined => {
   shape.learn(utf8.encode(first), first.slice("data:".length).trim())
   shape.restart()
   const line = utf8.encode(second)
-  return shape.continuation(line.subarray(shape.match(line, 0)))
+  return shape.continuation(line, shape.match(line, 0), line.length)
 }
 
 describe("FrameShape", () => {
