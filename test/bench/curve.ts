@@ -24,7 +24,7 @@ export const curve: Part = async ({ isShort, log, programs }) => {
   const points: Array<Chart.Point<Name>> = []
   if (!isShort) {
     log("curve: warming up")
-    const load = { prompt: Prompt.make(200), concurrency: 1, count: 1500 }
+    const load = { prompt: Prompt.make(200), concurrency: 1, count: 800 }
     for (const name of names) await network.client(name).ask<Rate>("load", load satisfies Load)
   }
   for (const frames of lengths) {

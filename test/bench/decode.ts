@@ -46,7 +46,7 @@ const measure = async (
     for (let times = 0; times < 3 && warm < millis; times++) warm = await sample(name, Math.ceil(millis / warm))
     counts.set(name, Math.max(1, Math.ceil(millis / warm)))
   }
-  return interleave(cell.frames > 2000 ? 5 : 9, names, (name) => sample(name, counts.get(name)!))
+  return interleave(cell.frames > 2000 ? 3 : 9, names, (name) => sample(name, counts.get(name)!))
 }
 
 const fastestPeer = (costs: Costs): Name =>

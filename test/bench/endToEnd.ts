@@ -34,9 +34,9 @@ const cells: ReadonlyArray<Cell> = [
   {
     frames: 200,
     concurrency: 1,
-    count: 400,
+    count: 250,
     shortCount: 10,
-    warmUp: 2500,
+    warmUp: 1500,
     stream: { must: 0.65, aim: 0.8 },
     generate: { must: 0.8, aim: 1 },
     openai: { must: 1.8, aim: 2.3 }
@@ -44,9 +44,9 @@ const cells: ReadonlyArray<Cell> = [
   {
     frames: 200,
     concurrency: 32,
-    count: 480,
+    count: 320,
     shortCount: 32,
-    warmUp: 1500,
+    warmUp: 1000,
     stream: { must: 0.5, aim: 0.6 },
     generate: { must: 0.7, aim: 1 },
     openai: { must: 1.8, aim: 2.3 }
@@ -54,7 +54,7 @@ const cells: ReadonlyArray<Cell> = [
   {
     frames: 2000,
     concurrency: 1,
-    count: 12,
+    count: 8,
     shortCount: 2,
     warmUp: 24,
     stream: { must: 2.2, aim: 3 },
@@ -101,7 +101,11 @@ export const endToEnd: Part = async ({ isShort, log, programs }) => {
     const load = { prompt: Prompt.make(frames), concurrency }
     const run = (name: Name, count: number) => network.client(name).ask<Rate>("load", { ...load, count } satisfies Load)
     if (!isShort) { for (const name of names) await run(name, cell.warmUp) }
-    const rates = await interleave(isShort ? 1 : 9, names, (name) => run(name, isShort ? cell.shortCount : cell.count))
+    const rates = await interleave(
+      isShort ? 1 : frames > 200 ? 5 : 7,
+      names,
+      (name) => run(name, isShort ? cell.shortCount : cell.count)
+    )
     for (const name of names) {
       rows.push([
         Network.titles[name],
