@@ -32,12 +32,16 @@ import * as Transport from "./internal/transport.js"
 import * as Protocol from "./Protocol.js"
 
 /**
+ * The session of a service, as a service. `GPTalk.layer` brings its own; with `GPTalk.layerWithoutAuth` several share one.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class Auth extends Context.Tag("effect-gptalk/Auth")<Auth, Service>() {}
 
 /**
+ * Who may use a session, and how it stands. The session itself is seen by nobody.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -60,6 +64,8 @@ export interface Service {
 }
 
 /**
+ * How a session stands. `used` counts its uses, reserved and kept; the token is not told.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -69,6 +75,8 @@ export interface Status {
 }
 
 /**
+ * The options that concern a login; all of them can be left out.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -230,6 +238,9 @@ const makeWith = Effect.fnUntraced(function*(
 })
 
 /**
+ * An `Auth` whose logins run as long as the layer lives. An option that is not valid fails each call with
+ * `InvalidRequestError`.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -28,12 +28,16 @@ import * as Message from "./Message.js"
 import * as Protocol from "./Protocol.js"
 
 /**
+ * The client of a service.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class GPTalk extends Context.Tag("effect-gptalk/GPTalk")<GPTalk, Service>() {}
 
 /**
+ * The two ways to ask: for the deltas of a reply, or for all of it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -50,6 +54,8 @@ export interface Service {
 }
 
 /**
+ * What can be said with a request beside the text; all of it can be left out.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -78,6 +84,8 @@ export type Request =
   )
 
 /**
+ * The options of the layers; all of them can be left out.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -142,6 +150,9 @@ const toQuestion = (
   })
 
 /**
+ * The service, on an `HttpClient` and an `Auth` from the context. An option that is not valid fails each call with
+ * `InvalidRequestError`.
+ *
  * @since 0.1.0
  * @category constructors
  */
