@@ -13,7 +13,8 @@ import * as TestServer from "./utils/TestServer.js"
 let directory: string
 
 beforeAll(async () => {
-  directory = await bundleExamples("chat", "serve", "stream", "async-iterable", "mock-client")
+  const names = ["chat", "serve", "stream", "async-iterable", "mock-client", "language-model", "telemetry"]
+  directory = await bundleExamples(...names)
 }, 60_000)
 
 afterAll(() => rm(directory, { recursive: true }))
@@ -262,7 +263,12 @@ describe.concurrent("examples", () => {
     const [name, expected] of [
       ["stream", "You said: Hello, world\n"],
       ["async-iterable", "You said: Hello, world\n"],
-      ["mock-client", "Hello, mock\n"]
+      ["mock-client", "Hello, mock\n"],
+      [
+        "language-model",
+        "This is turn 1 with gpt-4. (stop)\n> This is \n> turn 1 \n> with gpt-4.\n" +
+        "Ada, born in 1815\nThis is turn 2 with gpt-4.\n"
+      ]
     ] as const
   ) {
     live(`${name} runs offline and ends by itself`, () =>
@@ -271,4 +277,30 @@ describe.concurrent("examples", () => {
         assert.deepStrictEqual({ code, stderr, stdout }, { code: 0, stderr: "", stdout: expected })
       }))
   }
+
+  // Its proxy looks for a file beside its source, so it cannot be bundled.
+  live("proxy runs offline and ends by itself", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* (yield* run(process.execPath, ["--import", "tsx", "examples/proxy.ts"]))
+        .ended
+      assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+      assert.match(stdout, /^The proxy was asked for a tunnel to 127\.0\.0\.1:\d+\n(.+\n)*Hello through the proxy!\n$/)
+    }))
+
+  live(
+    "telemetry runs offline and ends by itself, with spans and metrics of the program alone",
+    () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* (yield* example("telemetry")).ended
+        assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+        assert.deepStrictEqual(
+          [...stdout.matchAll(/^  name: '(.*)',$/gm)].map(([, name]) => name),
+          ["GPTalk.login", "GPTalk.text", "GPTalk.stream", "GPTalk.streamText", "my-request"]
+        )
+        assert.include(stdout, "'gen_ai.request.model': 'gpt-3.5-turbo'")
+        assert.include(stdout, "name: 'gen_ai.first_delta'")
+        assert.include(stdout, "name: 'gptalk_replies'")
+        assert.notInclude(stdout, "Hello, world")
+      })
+  )
 })
