@@ -127,6 +127,38 @@ describe("Auth, refused", () => {
     }).pipe(provide(client))
   })
 
+  it.effect("many refused at once, before anything else can happen, share one login", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const tokens = yield* Effect.all(Array.from({ length: 5 }, () => useRefusing("session-token-0")), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(tokens, Array(5).fill("session-token-1"))
+      assert.strictEqual(client.count("login"), 2)
+    }).pipe(provide(client))
+  })
+
+  it.effect("a session that is refused, and expired on arrival, is used by none who still waited for it", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0
+          ? MockClient.json({ data: { token: "session-token-0", expires_at: -1 } })
+          : MockClient.defaults.login(received, index)
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const uses: Array<string> = []
+      const using = auth.withToken((token) =>
+        Effect.suspend(() => {
+          uses.push(Redacted.value(token))
+          return Redacted.value(token) === "session-token-0" ? Effect.fail(refused) : Effect.void
+        })
+      )
+      yield* Effect.all([using, using, using], { concurrency: "unbounded" })
+      assert.deepStrictEqual(uses, ["session-token-0", "session-token-1", "session-token-1", "session-token-1"])
+    }).pipe(provide(client))
+  })
+
   it.effect("one that is refused later shares the session whose login began after it", () => {
     const client = MockClient.make()
     return Effect.gen(function*() {

@@ -50,7 +50,7 @@ export const newest = (sessions: Sessions): Session | undefined =>
  * Reserves one use: of the oldest session that has one left, or of a new one. `from` is the least id that will do.
  *
  * A session that can serve nobody any more is forgotten here, but for the newest, of which `status` speaks. A session
- * whose uses are all reserved stays, since one of them may be given back.
+ * whose uses are all reserved stays, since one of them may be given back; so does a refused one, see there.
  *
  * @internal
  */
@@ -60,7 +60,7 @@ export const reserve = (
 ): readonly [Reservation, Sessions] => {
   const last = newest(sessions)
   const live = sessions.all.filter((session) =>
-    session === last || (session.kept < options.limit && !isExpired(session, options.now))
+    session === last || session.isRefused || (session.kept < options.limit && !isExpired(session, options.now))
   )
   const free = live.find((session) =>
     session.id >= options.from && !session.isRefused && session.used < options.limit && !isExpired(session, options.now)
