@@ -142,7 +142,8 @@ export const make = Effect.fnUntraced(function*(
   const receive = (connection: Connection, chunks: ReadonlyArray<Uint8Array>): Pull => {
     patience.handOver()
     const before = decoder.goodFrames
-    const deltas = chunks.flatMap((bytes) => decoder.push(bytes))
+    const deltas: Array<string> = []
+    for (const bytes of chunks) decoder.push(bytes, deltas)
     deltaCount += deltas.length
     // Until the first delta has come, the wait for it runs on, whatever else comes.
     if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")

@@ -35,6 +35,41 @@ const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolea
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
+/** How far a line end is looked for byte by byte: in a short line a native search costs more than it saves. */
+const near = 64
+
+/** Where the lines of a chunk end. */
+class LineEnds {
+  // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
+  private nextLF = -1
+  private nextCR = -1
+  private bytes: Uint8Array = new Uint8Array(0)
+
+  begin(bytes: Uint8Array): void {
+    this.bytes = bytes
+    this.nextLF = this.nextCR = -1
+  }
+
+  /** The first line end from here on, or the end of the chunk. */
+  next(from: number): number {
+    const { bytes } = this
+    const limit = Math.min(from + near, bytes.length)
+    for (let index = from; index < limit; index++) {
+      const byte = bytes[index]
+      if (byte === LF || byte === CR) return index
+    }
+    if (limit === bytes.length) return limit
+    if (this.nextLF < limit) this.nextLF = this.indexOf(LF, limit)
+    if (this.nextCR < limit) this.nextCR = this.indexOf(CR, limit)
+    return Math.min(this.nextLF, this.nextCR)
+  }
+
+  private indexOf(byte: number, from: number): number {
+    const index = this.bytes.indexOf(byte, from)
+    return index === -1 ? this.bytes.length : index
+  }
+}
+
 /** @internal */
 export class FrameDecoder {
   /** Set once the reply has ended, for whatever reason; what comes after that is ignored. */
@@ -51,6 +86,7 @@ export class FrameDecoder {
   /** The first half of a surrogate pair, at the end of `text`, that was not handed on yet. */
   private half = ""
   private readonly shape = new FrameShape()
+  private readonly lineEnds = new LineEnds()
   /** What has arrived of the current line beyond what repeats the shape. */
   private readonly parts: Array<Uint8Array> = []
   private partsSize = 0
@@ -59,16 +95,15 @@ export class FrameDecoder {
 
   constructor(private readonly maxFrameSize: number) {}
 
-  /** The deltas that become known with the next bytes. */
-  push(bytes: Uint8Array): Array<string> {
-    const deltas: Array<string> = []
+  /** The deltas that become known with the next bytes, behind those that are there already. */
+  push(bytes: Uint8Array, deltas: Array<string> = []): Array<string> {
     if (bytes.length === 0) return deltas
     let index = this.isAfterCR && bytes[0] === LF ? 1 : 0
     this.isAfterCR = false
-    const lineEnds = new LineEnds(bytes)
+    this.lineEnds.begin(bytes)
     while (index < bytes.length && this.outcome === undefined) {
       index += this.shape.match(bytes, index)
-      const end = lineEnds.next(index)
+      const end = this.lineEnds.next(index)
       if (end === bytes.length) {
         this.hold(bytes, index, end)
         break
@@ -205,37 +240,6 @@ export class FrameDecoder {
 }
 
 const hasSurrogate = /[\ud800-\udfff]/
-
-/** How far a line end is looked for byte by byte: in a short line a native search costs more than it saves. */
-const near = 64
-
-/** Where the lines of a chunk end. */
-class LineEnds {
-  // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
-  private nextLF = -1
-  private nextCR = -1
-
-  constructor(private readonly bytes: Uint8Array) {}
-
-  /** The first line end from here on, or the end of the chunk. */
-  next(from: number): number {
-    const { bytes } = this
-    const limit = Math.min(from + near, bytes.length)
-    for (let index = from; index < limit; index++) {
-      const byte = bytes[index]
-      if (byte === LF || byte === CR) return index
-    }
-    if (limit === bytes.length) return limit
-    if (this.nextLF < limit) this.nextLF = this.indexOf(LF, limit)
-    if (this.nextCR < limit) this.nextCR = this.indexOf(CR, limit)
-    return Math.min(this.nextLF, this.nextCR)
-  }
-
-  private indexOf(byte: number, from: number): number {
-    const index = this.bytes.indexOf(byte, from)
-    return index === -1 ? this.bytes.length : index
-  }
-}
 
 const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   const whole = new Uint8Array(size)

@@ -61,7 +61,7 @@ export const decode = (bytes: Uint8Array): Reference => {
     }
     if (typeof json !== "object" || json === null) continue
     if (!("content" in json) || json.content === null) {
-      if ("code" in json && json.code === 500) outcome = "ServiceFault"
+      if ("code" in json && typeof json.code === "number" && ![0, 200].includes(json.code)) outcome = "ServiceFault"
       continue
     }
     if (typeof json.content !== "string") {
