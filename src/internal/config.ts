@@ -35,26 +35,32 @@ const headers = Schema.decodeUnknownEither(
   Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.String }))
 )
 
-const option = <A>(config: Config.Config<A>, toOptions: (value: A) => object): Config.Config<A | undefined> =>
-  Config.option(Config.mapOrFail(config, (value) => Either.map(validate(toOptions(value)), () => value))).pipe(
+/** All in one step: what fails in a second `mapOrFail` does not name its variable. */
+const decodedOption = <A, B>(
+  config: Config.Config<A>,
+  decode: (value: A) => Either.Either<B, ConfigError.ConfigError>,
+  toOptions: (value: B) => object
+): Config.Config<B | undefined> =>
+  Config.option(
+    Config.mapOrFail(config, (value) =>
+      Either.flatMap(decode(value), (decoded) => Either.map(validate(toOptions(decoded)), () => decoded)))
+  ).pipe(
     Config.map(Option.getOrUndefined)
   )
 
+const option = <A>(config: Config.Config<A>, toOptions: (value: A) => object): Config.Config<A | undefined> =>
+  decodedOption(config, Either.right, toOptions)
+
 const timeout = (name: string, phase: keyof Settings.Settings["timeouts"]) =>
-  option(
-    Config.mapOrFail(Config.string(name), duration),
-    (value) => ({ timeouts: { [phase]: value } })
-  )
+  decodedOption(Config.string(name), duration, (value) => ({ timeouts: { [phase]: value } }))
 
 /** @internal */
 export const options = {
   url: option(Config.string("GPTALK_URL"), (url) => ({ url })),
   model: option(Config.string("GPTALK_MODEL"), (model) => ({ model })),
-  headers: option(
-    Config.mapOrFail(
-      Config.string("GPTALK_HEADERS"),
-      (text) => Either.mapLeft(headers(text), () => invalid("expected a JSON object of strings"))
-    ),
+  headers: decodedOption(
+    Config.string("GPTALK_HEADERS"),
+    (text) => Either.mapLeft(headers(text), () => invalid("expected a JSON object of strings")),
     (headers) => ({ headers })
   ),
   usageLimit: option(Config.integer("GPTALK_USAGE_LIMIT"), (usageLimit) => ({ usageLimit })),
