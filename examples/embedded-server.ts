@@ -2,17 +2,16 @@
  * GPTalk for those who have no service yet: it talks, over real HTTP, to a server in this process that echoes.
  */
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
 import { Config, Effect, Layer, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
-import { createServer } from "node:http"
+import * as NodeServer from "./node-server.js"
 
 /** The protocol's routes on a free port of the loopback interface. */
 const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
   Layer.provide(Responder.layerEcho),
-  Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
+  Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
 )
 
 const layerEmbedded = HttpServer.addressFormattedWith((url) =>

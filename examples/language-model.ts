@@ -4,13 +4,13 @@
  */
 import { Chat, LanguageModel } from "@effect/ai"
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
-import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
 import { GPTalk } from "effect-gptalk"
 import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
-import { createServer } from "node:http"
+import * as NodeServer from "./node-server.js"
 
 const responder = Responder.make(({ model, prompt }) => {
   const turns = prompt.split("\n").filter((line) => line.startsWith("User:")).length
@@ -21,7 +21,7 @@ const responder = Responder.make(({ model, prompt }) => {
 
 const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
   Layer.provide(Responder.layer(responder)),
-  Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
+  Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
 )
 
 const gptalk = HttpServer.addressFormattedWith((url) => Effect.succeed(GPTalk.layer({ url }))).pipe(

@@ -4,12 +4,12 @@
 import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
 import { Command, HelpDoc, Options } from "@effect/cli"
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
-import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { Config, Console, Data, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
-import { createServer } from "node:http"
+import * as NodeServer from "./node-server.js"
 import { run } from "./run.js"
 
 const openAi = Config.all({
@@ -60,7 +60,7 @@ const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: strin
   const listening = HttpServer.addressFormattedWith((url) => Console.error(`Listening on ${url} (${what})`))
   yield* HttpLayerRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(listening)),
-    Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
+    Layer.provide(NodeServer.layer({ host, port })),
     Layer.launch,
     Effect.catchTag("ServeError", ({ cause }) => toListenError(cause, host, port))
   )

@@ -1,6 +1,6 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
 import { rm } from "node:fs/promises"
@@ -8,6 +8,7 @@ import { join } from "node:path"
 import type { Options } from "./utils/Child.js"
 import { bundleExamples, run, runOnTerminal } from "./utils/Child.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
+import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
 let directory: string
@@ -231,6 +232,18 @@ describe.concurrent("examples", () => {
         assert.match(stderr, /^Port \d+ of 127\.0\.0\.1 is in use: [^\n]+\n$/)
         process.kill(server.pid, "SIGINT")
         assert.strictEqual((yield* server.ended).code, 0)
+      }))
+
+    live("ends at once, though a client holds a connection that it has not used", () =>
+      Effect.gen(function*() {
+        const { server, url } = yield* listen()
+        yield* Raw.open(Number(new URL(url).port))
+        // So that the server has seen the other one too.
+        yield* (yield* connect(url)).generateText({ prompt: "Hi" })
+        process.kill(server.pid, "SIGTERM")
+        const [duration, { code }] = yield* Effect.timed(server.ended)
+        assert.strictEqual(code, 0)
+        assert.isBelow(Duration.toSeconds(duration), 10)
       }))
 
     live("answers from OpenAI, and ends the replies that run when it is told to end", () =>
