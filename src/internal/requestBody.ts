@@ -70,13 +70,12 @@ const readText = Effect.fnUntraced(function*(
     else refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
     return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
   }
-  const reader = yield* Stream.runForEach(request.stream, receive).pipe(
-    Effect.onExit((exit) => {
-      if (exit._tag === "Success") Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode()))
-      else refuse(new Refusal(400, "the body could not be read"))
-      return Effect.void
-    }),
-    Effect.ignore,
+  const refuseUnread = Effect.sync(() => refuse(new Refusal(400, "the body could not be read")))
+  // The failure must not become that of a fiber: that is logged, and it holds the request.
+  const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
+  const reader = yield* Stream.runForEach(safe, receive).pipe(
+    Effect.zipRight(Effect.sync(() => Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode())))),
+    Effect.onError(() => refuseUnread),
     Effect.interruptible,
     Effect.forkIn(scope)
   )
