@@ -112,6 +112,13 @@ const finish = (world: SessionWorld, time: { now: number }, model?: SessionModel
     assert.deepStrictEqual(states(world.callers.filter(isUnderWay)), [])
   })
 
+/** Found once: who still waited for such a session was to use it. */
+const refusedOnArrival: Array<Command> = [
+  { _tag: "Call", count: 2, plan: ["refuse", "succeed"] },
+  { _tag: "Wait", seconds: 1 },
+  { _tag: "Issue", index: 0, lifetime: -1 }
+]
+
 describe("Auth, whatever happens in whatever order", () => {
   it(
     "does as its model: who waits, who uses which session, who has failed, and how many logins there were",
@@ -136,7 +143,7 @@ describe("Auth, whatever happens in whatever order", () => {
               check()
             }))
         }),
-        { numRuns: 250 }
+        { numRuns: 250, examples: [[2, refusedOnArrival]] }
       ),
     60_000
   )
