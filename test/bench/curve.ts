@@ -16,7 +16,7 @@ import { interleave, quantile } from "./stats.js"
 const names: ReadonlyArray<Name> = ["streamText", "undiciLoop", "fetchLoop", "openai"]
 
 /** Enough replies of each length that the clock can tell. */
-const countOf = (frames: number): number => Math.max(1, Math.ceil(100 * Math.min(1, 200 / frames) ** 1.5))
+const countOf = (frames: number): number => Math.max(1, Math.ceil(120 * Math.min(1, 200 / frames) ** 1.3))
 
 export const curve: Part = async ({ isShort, log, programs }) => {
   const lengths = isShort ? [50, 200] : [100, 200, 500, 1000, 2000, 4000, 8000]
@@ -32,7 +32,7 @@ export const curve: Part = async ({ isShort, log, programs }) => {
     const load = { prompt: Prompt.make(frames), concurrency: 1, count: isShort ? 1 : countOf(frames) }
     const run = (name: Name) => network.client(name).ask<Rate>("load", load satisfies Load)
     if (!isShort && frames <= 2000) { for (const name of names) await run(name) }
-    const rates = await interleave(isShort ? 1 : frames > 2000 ? 3 : 5, names, run)
+    const rates = await interleave(isShort ? 1 : frames > 4000 ? 3 : 5, names, run)
     points.push({
       frames,
       bytes: Script.make(frames).bytes.length,
