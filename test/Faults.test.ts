@@ -62,6 +62,30 @@ describe.each(Object.entries(clients))("over %s", (_, client) => {
         }))
     }
   })
+
+  describe("a success without a body is no refusal of the session, but no answer either", () => {
+    const empty: Readonly<Record<string, FaultServer.Fault>> = {
+      "200": (x) => x.answer(200, { "content-type": "application/json" }, ""),
+      "200, chunked": (x) => {
+        x.head(200, { "content-type": "application/json", "transfer-encoding": "chunked" })
+        x.socket.write(FaultServer.chunk(""))
+      },
+      "204": (x) => x.answer(204, {}, "")
+    }
+    for (const [name, fault] of Object.entries(empty)) {
+      it.scopedLive(`text answers ${name}`, () =>
+        Effect.gen(function*() {
+          const server = yield* FaultServer.make({ faults: { text: fault } })
+          const { outcome } = yield* call.pipe(
+            Effect.provide(GPTalk.layer({ url: server.url })),
+            Effect.provide(client)
+          )
+          assert(Either.isLeft(outcome), "expected a failure")
+          assert.deepInclude(outcome.left, { _tag: "ProtocolError", step: "text", isRetryable: false })
+          assert.deepInclude(server.requests, { login: 1, text: 1, stream: 0 })
+        }))
+    }
+  })
 })
 
 describe("the table", () => {
