@@ -18,7 +18,6 @@ import * as Stream from "effect/Stream"
 import * as Auth from "./Auth.js"
 import type { GPTalkError } from "./GPTalkError.js"
 import { InvalidRequestError } from "./GPTalkError.js"
-import type * as Attempt from "./internal/attempt.js"
 import { options as defaultOptions, validate } from "./internal/config.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
@@ -134,18 +133,21 @@ const RequestSchema = Schema.Struct({
 
 const decodeRequest = Schema.decodeUnknownEither(RequestSchema)
 
-const toQuestion = (
+const toAsked = (
   request: Request,
   settings: Settings.Settings
-): Either.Either<Attempt.Question, InvalidRequestError> =>
+): Either.Either<Exchange.Asked, InvalidRequestError> =>
   Either.mapBoth(decodeRequest(request), {
     onLeft: (error) => new InvalidRequestError({ issue: describe(error) }),
     onRight: ({ contextMessages, messages, model, prompt, systemPrompt, temperature }) => ({
-      content: messages === undefined ? prompt ?? "" : Message.toPrompt(messages),
-      model: model ?? settings.model,
-      prompt: systemPrompt ?? "",
-      temperature: temperature ?? 0,
-      ctx_msg_count: contextMessages ?? 3
+      question: {
+        content: messages === undefined ? prompt ?? "" : Message.toPrompt(messages),
+        model: model ?? settings.model,
+        prompt: systemPrompt ?? "",
+        temperature: temperature ?? 0,
+        ctx_msg_count: contextMessages ?? 3
+      },
+      words: messages?.map(({ content }) => content) ?? []
     })
   })
 
@@ -171,7 +173,7 @@ const makeWith = Effect.fnUntraced(function*(
     transport: Transport.make(yield* HttpClient.HttpClient, settings),
     settings
   }
-  const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toQuestion(request, settings))
+  const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toAsked(request, settings))
 
   const drain = (exchange: Exchange.Exchange): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError> =>
     Channel.flatMap(

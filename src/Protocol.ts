@@ -93,7 +93,10 @@ export const LoginRequest = Schema.Struct({
  * @category schemas
  */
 export const LoginAnswer = Schema.Struct({
-  data: Schema.Struct({ token: Schema.NonEmptyString, expires_at: Schema.Finite })
+  data: Schema.Struct({
+    token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token that can stand in a header" })),
+    expires_at: Schema.Finite
+  })
 }).annotations({ identifier: "LoginAnswer" })
 
 /**

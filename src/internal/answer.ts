@@ -23,12 +23,15 @@ export interface Answer {
   readonly secrets: ReadonlyArray<string>
   /** In bytes. */
   readonly maxBodySize: number
+  readonly responseTimeout: Duration.Duration
 }
 
 /**
- * An error body only adds words to a status that is already known, so it is not worth a long wait.
+ * An error body only adds words to a status that is already known, so it is not worth a long wait: a second, or half
+ * of what the whole answer may take.
  */
-const errorBodyTimeout = Duration.seconds(1)
+const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
+  Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
@@ -57,13 +60,15 @@ const readText = ({ body, maxBodySize, response, step }: Answer): Effect.Effect<
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, secrets, step } = answer
   const status = response.status
-  // Read whatever the status, so that the connection can be used again.
-  const text = yield* readText(answer).pipe(Effect.timeout(errorBodyTimeout), Effect.orElseSucceed(() => ""))
   if (step !== "stream" && (status === 401 || status === 403)) {
     return yield* new GPTalkError.AuthenticationError({ step, status })
   }
   const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
+  const text = yield* readText(answer).pipe(
+    Effect.timeout(errorBodyTimeout(answer.responseTimeout)),
+    Effect.orElseSucceed(() => "")
+  )
   const isHtml = (response.headers["content-type"] ?? "").includes("html")
   const fault = Either.match(Fault.parseJson(text), {
     onLeft: () => ({ code: undefined, detail: isHtml || text === "" ? undefined : text }),
@@ -92,7 +97,7 @@ export const decode = <A, I>(
           const failure = fault === undefined
             ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
             : Fault.toServiceError(fault, { step, status, secrets })
-          return step === "text" && Predicate.isRecord(json) && (json["data"] ?? null) === null
+          return step === "text" && (!Predicate.isRecord(json) || !json["data"])
             ? markRefusal(failure)
             : failure
         })

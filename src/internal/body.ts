@@ -5,7 +5,9 @@
  * Effect `Stream` costs about 250 µs a body, as much as all else that a short reply costs. Every other client is read
  * through the response's `stream`.
  */
+import type { ResponseError } from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -21,7 +23,7 @@ const lingerSize = 64 * 1024
 
 interface Sink {
   /** Says how many bytes wait to be taken now. Once they are, `resume` is called. */
-  readonly push: (bytes: Uint8Array) => number
+  readonly push: (bytes: unknown) => number
   readonly end: () => void
   readonly fail: (error: unknown) => void
 }
@@ -36,6 +38,7 @@ type Open = (sink: Sink) => Source
 interface NodeReadable {
   readonly destroyed: boolean
   readonly readableEnded: boolean
+  readonly readableDidRead: boolean
   readonly errored: unknown
   readonly on: (event: string, listener: (value: unknown) => void) => unknown
   readonly pause: () => unknown
@@ -55,7 +58,7 @@ const fromNode = (readable: NodeReadable): Open => (sink) => {
     sink.fail(readable.errored ?? new Error("the connection was closed"))
   }
   readable.on("data", (bytes) => {
-    if (sink.push(bytes as Uint8Array) >= highWaterMark) readable.pause()
+    if (sink.push(bytes) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
@@ -93,7 +96,8 @@ const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "r
 const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
   const room = Effect.unsafeMakeLatch(true)
   // The failure must not become the fiber's: that is logged, and it holds the request.
-  const safe = Stream.catchAll(stream, (error) => {
+  const safe = Stream.catchAllCause(stream, (cause) => {
+    const error = Cause.squash(cause)
     if (!isEmptyBody(error)) sink.fail(error)
     return Stream.empty
   })
@@ -102,7 +106,7 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
       if (sink.push(bytes) > 0) room.unsafeClose()
       return room.await
     }).pipe(
-      Effect.zipRight(Effect.sync(sink.end)),
+      Effect.onExit(() => Effect.sync(sink.end)),
       Effect.interruptible
     )
   )
@@ -128,7 +132,7 @@ export class Body {
 
   constructor(
     open: Open,
-    onError: (error: unknown) => GPTalkError,
+    private readonly onError: (error: unknown) => GPTalkError,
     readonly response: HttpClientResponse.HttpClientResponse
   ) {
     this.source = open({
@@ -179,7 +183,11 @@ export class Body {
     this.source.resume()
   }
 
-  private push(bytes: Uint8Array): number {
+  private push(bytes: unknown): number {
+    if (!(bytes instanceof Uint8Array)) {
+      this.finish(Exit.fail(this.onError(new TypeError("the body has a chunk that is no bytes"))))
+      return 1
+    }
     this.size += bytes.length
     if (this.lingering !== undefined) {
       if (this.size > lingerSize) this.close()
@@ -203,22 +211,30 @@ export class Body {
   }
 }
 
+/** A body that was read already, by a client that logs it for instance, is still there as text. */
+const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
+  Stream.map(Stream.fromEffect(response.text), (text) => new TextEncoder().encode(text))
+
 /**
  * Where the platform's clients keep their source: `source` of the response, behind `original` where the response was
- * made interruptible; for undici and fetch its `body`, for `node:http` itself.
+ * made interruptible; for undici and fetch its `body`, for `node:http` itself. A response that only inherits these,
+ * or has a `stream` of its own, was made by somebody who wants its bytes to come another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
-  const original = Predicate.hasProperty(response, "original") ? response.original : response
-  const source = Predicate.hasProperty(original, "source") ? original.source : undefined
+  const original = Object.hasOwn(response, "original") ? (response as { original?: unknown }).original : response
+  if (!Predicate.isObject(original) || Object.hasOwn(response, "stream") || !Object.hasOwn(original, "source")) {
+    return fromStream(response.stream, runtime)
+  }
+  const source = (original as { source?: unknown }).source
   const body = Predicate.hasProperty(source, "body") ? source.body : source
-  if (isWebStream(body) && !body.locked) return fromWeb(body)
-  if (isNodeReadable(body)) return fromNode(body)
+  if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
+  if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
   return fromStream(response.stream, runtime)
 }
 
 /**
- * Reads a response's body, from now on until the scope is closed. It holds on to the response: that a response is let go of is, for the
- * platform's clients, the sign to abort its request.
+ * Reads a response's body, from now on until the scope is closed. It holds on to the response: that a response is let
+ * go of is, for the platform's clients, the sign to abort its request.
  *
  * @internal
  */

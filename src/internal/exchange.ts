@@ -22,6 +22,13 @@ export interface Exchange {
   readonly close: Span.Close
 }
 
+/** @internal */
+export interface Asked {
+  readonly question: Attempt.Question
+  /** What the question was made of, where a service may quote it apart. */
+  readonly words: ReadonlyArray<string>
+}
+
 const notBegun = { isComplete: false, deltas: 0 }
 
 const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
@@ -54,7 +61,7 @@ const retryDelay = (
 export const make = (
   dependencies: Attempt.Dependencies,
   name: string,
-  question: Either.Either<Attempt.Question, GPTalkError>
+  asked: Either.Either<Asked, GPTalkError>
 ): Exchange => {
   /** All that this call has sent, over all its attempts. */
   const secrets: Array<string> = []
@@ -101,12 +108,12 @@ export const make = (
         Effect.zipRight(release(exit)),
         Effect.zipRight(opened.end(exit))
       )
-    return Effect.flatMap(question, (question) => {
+    return Effect.flatMap(asked, ({ question, words }) => {
       Telemetry.describeRequest(span, question)
-      secrets.push(question.content, question.prompt)
+      secrets.push(question.content, question.prompt, ...words)
       return Effect.tap(first(question, 0), (deltas) => {
         pull = attempt?.pull
-        return deltas === undefined ? Effect.void : Telemetry.sawFirstDelta(span, span.status.startTime)
+        return deltas === undefined ? Effect.void : Telemetry.sawFirstDelta(span, opened.startTime)
       })
     }).pipe(Effect.withParentSpan(span), Effect.locally(Secrets.ofCall, secrets))
   })

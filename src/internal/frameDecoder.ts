@@ -207,8 +207,13 @@ export class FrameDecoder {
 
   /** The frame's `content`, where it is a good one. */
   private readFrame(json: unknown, deltas: Array<string>): string | undefined {
-    if (!Predicate.hasProperty(json, "content") || json.content === null) {
-      const fault = Fault.serviceFault(json)
+    const hasContent = Predicate.hasProperty(json, "content") && json.content !== null
+    // An empty content is as good as none beside what can only be an error.
+    const fault = !hasContent ||
+        (json.content === "" && (Predicate.hasProperty(json, "error") || Predicate.hasProperty(json, "code")))
+      ? Fault.serviceFault(json)
+      : undefined
+    if (!hasContent || fault !== undefined) {
       if (fault !== undefined) this.outcome = { _tag: "ServiceFault", fault }
       return undefined
     }

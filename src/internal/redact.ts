@@ -11,6 +11,11 @@ const mark = "[redacted]"
  */
 const shortestPiece = 8
 
+/** A secret shorter than this is only found as a word of its own: its letters occur everywhere. */
+const shortestPart = 4
+
+const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
+
 /** How a service that quotes a request may write down what stood in it. */
 const quoted = (secret: string, text: string): ReadonlyArray<string> => {
   const forms = [secret]
@@ -26,7 +31,7 @@ const quoted = (secret: string, text: string): ReadonlyArray<string> => {
 /** @internal */
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
   // Far more than is shown, far less than would make the search for pieces slow.
-  const source = text.slice(0, 5 * maxLength)
+  const source = text.slice(0, 3 * maxLength)
   const forms = new Set(secrets.flatMap((secret) => quoted(secret, source)))
   let clean = ""
   let secretUntil = 0
@@ -34,7 +39,9 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
     const isInSecret = index < secretUntil
     for (const form of forms) {
       const end = index + Math.min(shortestPiece, form.length)
-      if (end > secretUntil && end <= source.length && form.includes(source.slice(index, end))) secretUntil = end
+      if (end <= secretUntil || end > source.length || !form.includes(source.slice(index, end))) continue
+      const isPart = isLetter(source.charAt(index - 1)) || isLetter(source.charAt(end))
+      if (form.length >= shortestPart || !isPart) secretUntil = end
     }
     if (index >= secretUntil) clean += source.charAt(index)
     else if (!isInSecret) clean += mark

@@ -39,6 +39,16 @@ const Timeout = Schema.transformOrFail(Schema.Unknown, Schema.DurationFromSelf, 
 const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
 const AtLeastOne = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1))
 
+const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).pipe(
+  Schema.filter(
+    (headers) =>
+      Object.entries(headers).every(([name, value]) =>
+        /^[\w!#$%&'*+.^`|~-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+      ),
+    { identifier: "names and values that HTTP allows" }
+  )
+)
+
 const Timeouts = Schema.Struct({
   response: Schema.optionalWith(Timeout, { default: () => Duration.seconds(30) }),
   firstDelta: Schema.optionalWith(Timeout, { default: () => Duration.seconds(60) }),
@@ -48,7 +58,7 @@ const Timeouts = Schema.Struct({
 const Settings = Schema.Struct({
   url: Schema.optionalWith(ServiceUrl, { default: () => new URL(Protocol.defaultUrl) }),
   model: Schema.optionalWith(Schema.NonEmptyString, { default: () => Protocol.defaultModel }),
-  headers: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { default: () => ({}) }),
+  headers: Schema.optionalWith(HttpHeaders, { default: () => ({}) }),
   usageLimit: Schema.optionalWith(AtLeastOne, { default: () => Protocol.defaultUsageLimit }),
   retries: Schema.optionalWith(Count, { default: () => 2 }),
   timeouts: Schema.optionalWith(Timeouts, { default: () => Schema.decodeUnknownSync(Timeouts)({}) }),

@@ -20,8 +20,12 @@ export const nothing: Close = () => Effect.void
 export const options = { captureStackTrace: false, kind: "client" } as const
 
 /** @internal */
-export const open = (name: string): Effect.Effect<{ readonly span: Tracer.Span; readonly end: Close }> =>
-  Effect.map(Effect.makeSpan(name, options), (span) => ({
+export const open = (
+  name: string
+): Effect.Effect<{ readonly span: Tracer.Span; readonly startTime: bigint; readonly end: Close }> =>
+  Effect.zipWith(Effect.makeSpan(name, options), Clock.currentTimeNanos, (span, startTime) => ({
     span,
+    // Not the span's, which has none where tracing is off.
+    startTime,
     end: (exit) => Effect.map(Clock.currentTimeNanos, (now) => span.end(now, exit))
   }))

@@ -77,7 +77,11 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const traceHeaders: Effect.Effect<Record<string, string>> = settings.propagateTrace
     ? Effect.map(
       Effect.option(Effect.currentSpan),
-      Option.match({ onNone: () => ({}), onSome: HttpTraceContext.toHeaders })
+      // Where the caller has tracing off, the span has no id that could be sent.
+      Option.match({
+        onNone: () => ({}),
+        onSome: (span) => span.spanId === "noop" ? {} : HttpTraceContext.toHeaders(span)
+      })
     )
     : Effect.succeed({})
 
@@ -118,7 +122,15 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     execute(request).pipe(
       Effect.flatMap((response) => Body.make(response, (error) => Fault.toConnectionError(error, request))),
       Scope.extend(scope),
-      Effect.flatMap((body) => use({ ...request, body, response: body.response, maxBodySize: settings.maxBodySize })),
+      Effect.flatMap((body) =>
+        use({
+          ...request,
+          body,
+          response: body.response,
+          maxBodySize: settings.maxBodySize,
+          responseTimeout: settings.timeouts.response
+        })
+      ),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
 

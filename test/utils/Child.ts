@@ -37,7 +37,7 @@ const root = new URL("../..", import.meta.url)
 
 const cleanEnv = (): NodeJS.ProcessEnv =>
   Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(GPTALK_|OPENAI_|NO_COLOR|FORCE_COLOR|.*_PROXY$)/i.test(name))
+    Object.entries(process.env).filter(([name]) => !/^(CI$|GPTALK_|OPENAI_|NO_COLOR|FORCE_COLOR|.*_PROXY$)/i.test(name))
   )
 
 /** Finds each text once: the next search begins after it. */

@@ -60,8 +60,9 @@ export const decode = (bytes: Uint8Array): Reference => {
       continue
     }
     if (typeof json !== "object" || json === null) continue
-    if (!("content" in json) || json.content === null) {
-      if ("code" in json && typeof json.code === "number" && ![0, 200].includes(json.code)) outcome = "ServiceFault"
+    const isError = "code" in json && typeof json.code === "number" && ![0, 200].includes(json.code)
+    if (!("content" in json) || json.content === null || (json.content === "" && isError)) {
+      if (isError) outcome = "ServiceFault"
       continue
     }
     if (typeof json.content !== "string") {
