@@ -11,8 +11,9 @@ import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -20,6 +21,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
 import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
+import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
@@ -44,6 +46,8 @@ export interface Options {
   readonly maxSessions?: number | undefined
   /** How many stream tokens wait at once, each with its prompt. Default 1,000; beyond that `text` answers 429. */
   readonly maxStreamTokens?: number | undefined
+  /** How many replies run at once. Default 1,000; beyond that `stream` answers 429, and the token stays good. */
+  readonly maxReplies?: number | undefined
   /** The largest request body, in bytes. Default 1 MiB. */
   readonly maxBodySize?: number | undefined
 }
@@ -111,18 +115,26 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
   )
 )
 
+interface Replies {
+  readonly count: () => number
+  readonly register: Effect.Effect<void, never, Scope.Scope>
+}
+
 /**
  * Running replies end with the layer, whatever their responders do: an HTTP server that closes waits for them.
  */
-const makeReplies: Effect.Effect<Effect.Effect<void, never, Scope.Scope>, never, Scope.Scope> = Effect.gen(function*() {
+const makeReplies: Effect.Effect<Replies, never, Scope.Scope> = Effect.gen(function*() {
   const running = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   yield* Effect.addFinalizer(() => Fiber.interruptAll(running))
-  return Effect.withFiberRuntime((fiber) =>
-    Effect.acquireRelease(
-      Effect.sync(() => running.add(fiber)),
-      () => Effect.sync(() => running.delete(fiber))
+  return {
+    count: () => running.size,
+    register: Effect.withFiberRuntime((fiber) =>
+      Effect.acquireRelease(
+        Effect.sync(() => running.add(fiber)),
+        () => Effect.sync(() => running.delete(fiber))
+      )
     )
-  )
+  }
 })
 
 /**
@@ -138,20 +150,17 @@ const makeReplies: Effect.Effect<Effect.Effect<void, never, Scope.Scope>, never,
 export const layer = (
   options?: Options
 ): Layer.Layer<never, never, HttpLayerRouter.HttpRouter | Responder.Responder> =>
-  Layer.merge(routes(options), withoutStreamSpans)
+  Either.match(ServerSettings.make(options), {
+    onLeft: (message) => Layer.die(new Error(message)),
+    onRight: (settings) => Layer.merge(routes(settings), withoutStreamSpans)
+  })
 
-const routes = (options: Options = {}) =>
+const routes = (settings: ServerSettings.ServerSettings) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
     const responder = yield* Responder.Responder
-    const register = yield* makeReplies
-    const bodies = { maxSize: options.maxBodySize ?? 1024 * 1024, scope: yield* Effect.scope }
-    const store = new SessionStore({
-      usageLimit: options.usageLimit ?? Protocol.defaultUsageLimit,
-      sessionLifetime: Duration.decode(options.sessionLifetime ?? "1 hour"),
-      streamTokenLifetime: Duration.decode(options.streamTokenLifetime ?? "1 minute"),
-      maxSessions: options.maxSessions ?? 10_000,
-      maxStreamTokens: options.maxStreamTokens ?? 1_000
-    })
+    const replies = yield* makeReplies
+    const bodies = { maxSize: settings.maxBodySize, scope: yield* Effect.scope }
+    const store = new SessionStore(settings)
 
     const login = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       yield* readJson(request, Protocol.LoginRequest, bodies)
@@ -180,10 +189,11 @@ const routes = (options: Options = {}) =>
     const stream = Effect.fnUntraced(function*() {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
+      if (replies.count() >= settings.maxReplies) return yield* refuse(429, "too many replies are running")
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
       const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
-      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(register, frames)), {
+      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(replies.register, frames)), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
       })

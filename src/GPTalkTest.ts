@@ -259,18 +259,31 @@ const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session 
   "content-type": "application/json"
 })
 
-const makeResponder = (replies: Options["replies"]): Responder.Service => {
-  if (replies === undefined) return Responder.echo
-  if (typeof replies === "function") return Responder.make((request) => toDeltas(replies(request)))
-  const left = replies.values()
-  return Responder.make(() => toDeltas(left.next().value ?? ""))
+const makeResponder = (
+  replies: Options["replies"]
+): { readonly responder: Responder.Service; readonly check: Effect.Effect<void> } => {
+  if (replies === undefined) return { responder: Responder.echo, check: Effect.void }
+  if (typeof replies === "function") {
+    return { responder: Responder.make((request) => toDeltas(replies(request))), check: Effect.void }
+  }
+  // A reply is used when it begins: one that a fault kept from that is there for the retry.
+  let used = 0
+  return {
+    responder: Responder.make(() => toDeltas(replies[used++] ?? "")),
+    check: Effect.suspend(() =>
+      used < replies.length
+        ? Effect.void
+        : Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
+    )
+  }
 }
 
 const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Options) {
   const received: Array<Received> = []
   const revoked = new Set<string | undefined>()
+  const { check, responder } = makeResponder(replies)
   const app = yield* HttpLayerRouter.toHttpEffect(
-    Layer.provide(GPTalkServer.layer(server), Responder.layer(makeResponder(replies)))
+    Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
   )
 
   const serve = (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Memory.Answer> =>
@@ -286,13 +299,6 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
       Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)),
       Effect.map(Memory.toAnswer)
     )
-
-  let repliesTaken = 0
-  const takeReply = Effect.suspend(() =>
-    typeof replies === "object" && ++repliesTaken > replies.length
-      ? Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
-      : Effect.void
-  )
 
   const respond = Effect.fnUntraced(function*(
     step: Step,
@@ -314,7 +320,7 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     if (fault?._tag === "Refuse") return yield* Memory.connectionRefused(request)
     if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
     if (fault?._tag === "Silence") return yield* Effect.never
-    if (step === "stream") yield* takeReply
+    if (step === "stream") yield* check
     const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
     return fault === undefined || fault._tag === "Revoke" ? answer : Memory.spoil(answer, fault)
   })

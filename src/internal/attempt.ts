@@ -47,7 +47,7 @@ export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.
 export interface Attempt {
   readonly pull: Pull
   readonly close: Span.Close
-  /** Whether `[DONE]` has come, and how many deltas before it. */
+  /** Whether the consumer has come to `[DONE]`, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
 
@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function*(
   let connection: Connection | undefined
   let endSpan = Span.nothing
   let deltaCount = 0
+  let isComplete = false
 
   const ask = (session: Redacted.Redacted<string>) =>
     Effect.suspend(() => {
@@ -129,6 +130,7 @@ export const make = Effect.fnUntraced(function*(
   const finish = ({ status }: Connection): Pull => {
     switch (decoder.outcome?._tag) {
       case "Done":
+        isComplete = true
         return Effect.succeed(undefined)
       case "ServiceFault":
         return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status, secrets }))
@@ -180,7 +182,7 @@ export const make = Effect.fnUntraced(function*(
       patience.pull()
       return Effect.flatMap(Deferred.await(opened), read)
     }),
-    progress: () => ({ isComplete: isDone(), deltas: deltaCount }),
+    progress: () => ({ isComplete, deltas: deltaCount }),
     close: (exit) =>
       Effect.suspend(() => {
         // The end of the body is near; to wait for it costs less than to open another connection.

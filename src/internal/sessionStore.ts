@@ -26,6 +26,11 @@ interface Ticket {
 
 const tokenBytes = 32
 
+/** How many characters may wait in prompts, over all tokens: 64 MiB, as strings are held. */
+const maxWaitingSize = 32 * 1024 * 1024
+
+const sizeOf = (request: Responder.Request): number => request.prompt.length + request.systemPrompt.length
+
 const removeExpired = (map: Map<string, { readonly expiresAt: number }>, now: number): void => {
   for (const [token, { expiresAt }] of map) if (expiresAt < now) map.delete(token)
 }
@@ -41,6 +46,7 @@ export class SessionStore {
   private readonly inUse = new Map<string, Session>()
   private readonly spent = new Map<string, Session>()
   private readonly tickets = new Map<string, Ticket>()
+  private waitingSize = 0
 
   constructor(private readonly options: Options) {}
 
@@ -70,7 +76,9 @@ export class SessionStore {
   /** Counts a use of a good session and keeps the request for one GET; `undefined` when too many are kept already. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     this.forgetTickets(now)
-    if (this.tickets.size >= this.options.maxStreamTokens) return undefined
+    const size = this.waitingSize + sizeOf(request)
+    if (this.tickets.size >= this.options.maxStreamTokens || size > maxWaitingSize) return undefined
+    this.waitingSize = size
     const session = this.unused.get(token) ?? this.inUse.get(token)
     if (session !== undefined) {
       session.uses++
@@ -88,8 +96,14 @@ export class SessionStore {
   private forgetTickets(now: number): void {
     for (const [ticket, { expiresAt }] of this.tickets) {
       if (expiresAt >= now) return
-      this.tickets.delete(ticket)
+      this.take(ticket)
     }
+  }
+
+  private take(ticket: string): Ticket | undefined {
+    const found = this.tickets.get(ticket)
+    if (this.tickets.delete(ticket) && found !== undefined) this.waitingSize -= sizeOf(found.request)
+    return found
   }
 
   /** How many requests are kept. */
@@ -99,8 +113,7 @@ export class SessionStore {
 
   /** The request behind a stream token, once. */
   redeem(ticket: string, now: number): Responder.Request | undefined {
-    const found = this.tickets.get(ticket)
-    this.tickets.delete(ticket)
+    const found = this.take(ticket)
     return found === undefined || found.expiresAt < now ? undefined : found.request
   }
 }

@@ -26,7 +26,8 @@ const ServiceUrl = Schema.transformOrFail(
   }
 ).annotations({ identifier: "an http or https URL without credentials" })
 
-const Timeout = Schema.transformOrFail(Schema.Unknown, Schema.DurationFromSelf, {
+/** @internal */
+export const PositiveDuration = Schema.transformOrFail(Schema.Unknown, Schema.DurationFromSelf, {
   strict: true,
   decode: (value, _, ast) =>
     Either.fromOption(
@@ -37,7 +38,9 @@ const Timeout = Schema.transformOrFail(Schema.Unknown, Schema.DurationFromSelf, 
 }).annotations({ identifier: "a duration longer than zero" })
 
 const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
-const AtLeastOne = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1))
+
+/** @internal */
+export const AtLeastOne = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1))
 
 const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).pipe(
   Schema.filter(
@@ -50,9 +53,9 @@ const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).
 )
 
 const Timeouts = Schema.Struct({
-  response: Schema.optionalWith(Timeout, { default: () => Duration.seconds(30) }),
-  firstDelta: Schema.optionalWith(Timeout, { default: () => Duration.seconds(60) }),
-  idle: Schema.optionalWith(Timeout, { default: () => Duration.seconds(60) })
+  response: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(30) }),
+  firstDelta: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(60) }),
+  idle: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(60) })
 })
 
 const Settings = Schema.Struct({

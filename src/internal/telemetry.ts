@@ -16,7 +16,7 @@ const replies = Metric.counter("gptalk_replies", {
   incremental: true
 })
 
-const deltas = Metric.counter("gptalk_deltas", { description: "Deltas handed on", incremental: true })
+const deltas = Metric.counter("gptalk_deltas", { description: "Deltas that have arrived", incremental: true })
 
 const firstDelta = Metric.histogram(
   "gptalk_first_delta_seconds",

@@ -1,0 +1,36 @@
+/**
+ * The options of the server, validated once and completed with their defaults.
+ */
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as Protocol from "../Protocol.js"
+import { describe } from "./issue.js"
+import { AtLeastOne, PositiveDuration } from "./settings.js"
+
+const Lifetime = PositiveDuration.pipe(
+  Schema.filter((duration) => Duration.isFinite(duration), { identifier: "a duration that ends" })
+)
+
+const ServerSettings = Schema.Struct({
+  usageLimit: Schema.optionalWith(AtLeastOne, { default: () => Protocol.defaultUsageLimit }),
+  sessionLifetime: Schema.optionalWith(Lifetime, { default: () => Duration.hours(1) }),
+  streamTokenLifetime: Schema.optionalWith(Lifetime, { default: () => Duration.minutes(1) }),
+  maxSessions: Schema.optionalWith(AtLeastOne, { default: () => 10_000 }),
+  maxStreamTokens: Schema.optionalWith(AtLeastOne, { default: () => 1_000 }),
+  maxReplies: Schema.optionalWith(AtLeastOne, { default: () => 1_000 }),
+  maxBodySize: Schema.optionalWith(AtLeastOne, { default: () => 1024 * 1024 })
+})
+
+/** @internal */
+export interface ServerSettings extends Schema.Schema.Type<typeof ServerSettings> {}
+
+const decode = Schema.decodeUnknownEither(ServerSettings)
+
+/**
+ * An option that is not valid is a mistake in the program: the layer dies with the message that this gives.
+ *
+ * @internal
+ */
+export const make = (options: object | undefined): Either.Either<ServerSettings, string> =>
+  Either.mapLeft(decode(options ?? {}), (error) => `GPTalkServer: option ${describe(error)}`)
