@@ -35,6 +35,8 @@ const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolea
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
+const nothing: Uint8Array = new Uint8Array(0)
+
 /** How far a line end is looked for byte by byte: in a short line a native search costs more than it saves. */
 const near = 64
 
@@ -43,7 +45,7 @@ class LineEnds {
   // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
   private nextLF = -1
   private nextCR = -1
-  private bytes: Uint8Array = new Uint8Array(0)
+  private bytes = nothing
 
   begin(bytes: Uint8Array): void {
     this.bytes = bytes
@@ -115,6 +117,9 @@ export class FrameDecoder {
         else if (bytes[index] === LF) index++
       }
     }
+    // What a chunk is cut from may be far larger than it, and a reply can be open for long.
+    this.lineEnds.begin(nothing)
+    this.shape.letGo()
     return deltas
   }
 

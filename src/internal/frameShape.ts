@@ -37,7 +37,7 @@ export class FrameShape {
   matched = 0
 
   /** H·C, in a buffer that grows; 0 bytes of it while there is no shape. */
-  private prefix = new Uint8Array(1024)
+  private prefix = new Uint8Array(256)
   private words = new DataView(this.prefix.buffer)
   private others: DataView = this.words
   private length = 0
@@ -48,6 +48,11 @@ export class FrameShape {
   /** The part of the current line that is not given to the caller again. */
   get repeated(): Uint8Array {
     return this.prefix.subarray(0, this.matched)
+  }
+
+  /** Holds on to no chunk. */
+  letGo(): void {
+    this.others = this.words
   }
 
   /** A new line begins. */

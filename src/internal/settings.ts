@@ -37,7 +37,8 @@ export const PositiveDuration = Schema.transformOrFail(Schema.Unknown, Schema.Du
   encode: (duration) => ParseResult.succeed(duration)
 }).annotations({ identifier: "a duration longer than zero" })
 
-const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
+/** @internal */
+export const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
 
 /** @internal */
 export const AtLeastOne = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1))
