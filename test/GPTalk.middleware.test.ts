@@ -1,0 +1,165 @@
+import type { HttpClientResponse } from "@effect/platform"
+import { HttpClient, HttpClientRequest } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Stream } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import { clients } from "./utils/clients.js"
+import * as MockClient from "./utils/mockClient.js"
+import * as TestServer from "./utils/TestServer.js"
+
+type Bytes = HttpClientResponse.HttpClientResponse["stream"]
+
+/** A client as its user has changed it. */
+const changed = (
+  layer: Layer.Layer<HttpClient.HttpClient>,
+  change: (client: HttpClient.HttpClient) => HttpClient.HttpClient
+) =>
+  Layer.map(
+    layer,
+    (context) => Context.add(context, HttpClient.HttpClient, change(Context.get(context, HttpClient.HttpClient)))
+  )
+
+const gptalk = (
+  layer: Layer.Layer<HttpClient.HttpClient>,
+  change: (client: HttpClient.HttpClient) => HttpClient.HttpClient,
+  options?: GPTalk.Options
+) =>
+  Effect.provide(
+    GPTalk.layer({ retries: 0, timeouts: { response: "2 seconds", firstDelta: "2 seconds" }, ...options }).pipe(
+      Layer.provide(changed(layer, change))
+    )
+  )
+
+const ask = GPTalk.generateText({ prompt: "Hi" })
+
+const reading = (client: HttpClient.HttpClient) => HttpClient.tap(client, (response) => response.text)
+
+/** Responses whose bytes come another way. */
+const wrap = (f: (stream: Bytes) => Bytes) => (response: HttpClientResponse.HttpClientResponse) =>
+  Object.create(response, { stream: { value: f(response.stream) } }) as HttpClientResponse.HttpClientResponse
+
+const wrapped = (f: (stream: Bytes) => Bytes) => (client: HttpClient.HttpClient) =>
+  HttpClient.transformResponse(client, Effect.map(wrap(f)))
+
+/** Only the answer to `stream` comes another way. */
+const wrappedReply = (f: (stream: Bytes) => Bytes) => (client: HttpClient.HttpClient) =>
+  HttpClient.transformResponse(
+    client,
+    Effect.map((response) =>
+      response.headers["content-type"]?.includes("event-stream") === true ? wrap(f)(response) : response
+    )
+  )
+
+const shout = (stream: Bytes): Bytes =>
+  Stream.map(stream, (bytes) => new TextEncoder().encode(new TextDecoder().decode(bytes).replaceAll("Hi", "HI")))
+
+const withServer = <A, E>(use: (url: string) => Effect.Effect<A, E>) =>
+  Effect.scoped(Effect.flatMap(TestServer.make(), ({ url }) => use(url)))
+
+describe("a client with middleware", () => {
+  for (const [name, layer] of Object.entries(clients)) {
+    describe(`over ${name}`, () => {
+      it.live("that has read each answer leaves the reply", () =>
+        withServer((url) =>
+          Effect.gen(function*() {
+            assert.strictEqual(yield* ask, "You said: Hi")
+          }).pipe(gptalk(layer, reading, { url }))
+        ))
+
+      it.live("that gives the answers a stream of its own is heard", () =>
+        withServer((url) =>
+          Effect.gen(function*() {
+            assert.strictEqual(yield* ask, "You said: HI")
+          }).pipe(gptalk(layer, wrapped(shout), { url }))
+        ))
+
+      it.live("that goes through filterStatusOk, mapRequest and retryTransient does no harm", () =>
+        withServer((url) =>
+          Effect.gen(function*() {
+            assert.strictEqual(yield* ask, "You said: Hi")
+          }).pipe(gptalk(layer, (client) =>
+            client.pipe(
+              HttpClient.filterStatusOk,
+              HttpClient.mapRequest(HttpClientRequest.setHeader("x-tenant", "7")),
+              HttpClient.retryTransient({ times: 2 })
+            ), { url }))
+        ))
+    })
+  }
+
+  it.live("that has read each web response leaves the reply", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+    }).pipe(gptalk(MockClient.make().layer, reading)))
+
+  it.effect("that gives each web response a stream of its own is heard", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "HI!")
+    }).pipe(gptalk(MockClient.make({ stream: () => MockClient.reply("Hi", "Hi!") }).layer, wrapped(shout))))
+
+  it.effect("that fails what is not 2xx: the error is the service's, not the connection's", () =>
+    Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ServiceError", status: 410, detail: "gone" })
+    }).pipe(gptalk(
+      MockClient.make({ text: () => MockClient.json({ msg: "gone" }, { status: 410 }) }).layer,
+      HttpClient.filterStatusOk
+    )))
+
+  it.effect("that changes requests changes each of them", () => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* ask
+      assert.deepStrictEqual(client.requests.map(({ headers }) => headers["x-tenant"]), ["7", "7", "7"])
+    }).pipe(gptalk(client.layer, HttpClient.mapRequest(HttpClientRequest.setHeader("x-tenant", "7"))))
+  })
+
+  it.effect("that tries again by itself is left to it", () => {
+    const client = MockClient.make({
+      text: (received, index) =>
+        index < 2 ? new Response(null, { status: 503 }) : MockClient.defaults.text(received, index)
+    })
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.deepStrictEqual([client.count("login"), client.count("text")], [1, 3])
+    }).pipe(gptalk(client.layer, HttpClient.retryTransient({ times: 2 })))
+  })
+
+  describe("a stream that goes wrong", () => {
+    const frame = new TextEncoder().encode(MockClient.frame("Hel"))
+    const ends: ReadonlyArray<readonly [string, Bytes]> = [
+      ["dies", Stream.die(new Error("oops"))],
+      ["is interrupted", Stream.fromEffect(Effect.interrupt)],
+      ["throws", Stream.sync(() => JSON.parse("{"))]
+    ]
+
+    it.effect.each(ends)("after a frame, one that %s, ends the reply at once", ([_, end]) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* Effect.flip(ask), { _tag: "IncompleteReplyError", text: "Hel" })
+      }).pipe(gptalk(MockClient.make().layer, wrappedReply(() => Stream.concat(Stream.make(frame), end)))))
+
+    it.effect.each(ends)("before any frame, one that %s, fails the call at once", ([_, end]) =>
+      Effect.gen(function*() {
+        const exit = yield* Effect.exit(ask)
+        assert.isTrue(Exit.isFailure(exit) && exit.cause._tag === "Fail", String(exit))
+        assert.include(["ConnectionError", "IncompleteReplyError"], (yield* Effect.flip(exit))._tag)
+      }).pipe(gptalk(MockClient.make().layer, wrappedReply(() => end))))
+
+    it.effect.each(["login", "text", "stream"] as const)(
+      "of texts in place of bytes at %s is a typed error",
+      (step) =>
+        Effect.gen(function*() {
+          assert.deepInclude(yield* Effect.flip(ask), { _tag: "ConnectionError", step })
+        }).pipe(gptalk(
+          MockClient.make({
+            [step]: () =>
+              ({
+                status: 200,
+                headers: new Headers(),
+                body: new ReadableStream<unknown>({ start: (controller) => controller.enqueue("data: [DONE]\n\n") })
+              }) as Response
+          }).layer,
+          (client) => client
+        ))
+    )
+  })
+})
