@@ -201,6 +201,9 @@ describe("Auth, refused by text", () => {
       ["403", () => new Response(null, { status: 403 })],
       ["200 without data", () => MockClient.json({})],
       ["200 with data null", () => MockClient.json({ data: null })],
+      ["200 with data empty", () => MockClient.json({ data: "" })],
+      ["200 with a list", () => MockClient.json([])],
+      ["200 with null", () => MockClient.json(null)],
       ["200 with an error in place of data", () => MockClient.json({ code: 1001, msg: "limit reached" })]
     ] as const
   )("%s is healed by a new session", ([_, response]) => {
@@ -232,6 +235,14 @@ describe("Auth, refused by text", () => {
 
   it.effect("an answer whose data has the wrong shape is no refusal", () => {
     const client = MockClient.make({ text: () => MockClient.json({ data: { token: 1 } }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(provideAll(client))
+  })
+
+  it.effect("an answer without a body is no refusal", () => {
+    const client = MockClient.make({ text: () => new Response("") })
     return Effect.gen(function*() {
       assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
       assert.strictEqual(client.count("login"), 1)

@@ -30,7 +30,12 @@ describe("GPTalk.layer", () => {
     ["a timeout that is no duration", { timeouts: { response: "soon" as "1 second" } }],
     ["a frame size of 0", { maxFrameSize: 0 }],
     ["a body size of 0", { maxBodySize: 0 }],
-    ["a header that is no string", { headers: { a: 1 as unknown as string } }]
+    ["a header that is no string", { headers: { a: 1 as unknown as string } }],
+    ["a header without a name", { headers: { "": "a" } }],
+    ["a header with a space in its name", { headers: { "x tenant": "a" } }],
+    ["a header with a line end in its name", { headers: { "x-tenant\n": "a" } }],
+    ["a header with a line end in its value", { headers: { "x-tenant": "a\r\nx-secret: b" } }],
+    ["a header with a value that is no Latin-1", { headers: { "x-tenant": "токен" } }]
   ])("%s fails each call with InvalidRequestError, and nothing is sent", ([_, options]) => {
     const client = MockClient.make()
     return Effect.gen(function*() {

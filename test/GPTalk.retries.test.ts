@@ -158,8 +158,8 @@ describe("GPTalk retries", () => {
       })
     })
 
-    it.effect("that cannot be read leaves the backoff", () => {
-      const client = after("text", status(429, { "retry-after": "soon" }))
+    it.effect.each(["soon", "soon 5", "-1", "5 s"])("that cannot be read leaves the backoff: %s", (value) => {
+      const client = after("text", status(429, { "retry-after": value }))
       return Effect.gen(function*() {
         assert.isTrue(Either.isRight(yield* run(client)))
         const [wait] = waits(client, "text")

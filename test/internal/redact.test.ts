@@ -34,6 +34,14 @@ describe("redact", () => {
     assert.strictEqual(redact("no answer to hey you", ["hey"]), "no answer to [redacted] you")
   })
 
+  it("takes a short secret out at the beginning and at the end", () => {
+    assert.strictEqual(redact("hunter2 is not allowed, hunter2", ["hunter2"]), "[redacted] is not allowed, [redacted]")
+  })
+
+  it("takes a secret of one letter for a word, not for a part of one", () => {
+    assert.strictEqual(redact("a bad and late answer: a", ["a"]), "[redacted] bad and late answer: [redacted]")
+  })
+
   it("takes a secret out that begins beyond the first characters of the text", () => {
     assert.notInclude(redact("x".repeat(195) + "a-token-of-some-length", ["a-token-of-some-length"]), "a-to")
   })

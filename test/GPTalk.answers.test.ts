@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import type { GPTalkError } from "effect-gptalk/GPTalkError"
+import * as MockClient from "./utils/mockClient.js"
+
+const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
+  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+
+const ask = GPTalk.generateText({ prompt: "Hi" })
+
+/** An answer whose body begins and never ends. */
+const endless = (status: number): MockClient.Handler => () => {
+  const source = new MockClient.Source()
+  source.emit("{\"code\":")
+  return new Response(source.response.body, { status })
+}
+
+describe("GPTalk, what is answered", () => {
+  describe("a session token that cannot stand in a header", () => {
+    const tokens = ["abc\ndef", "abc\rdef", "токен", "abc def", "abc\u0000def", ""]
+    const loginWith = (token: string) =>
+      MockClient.make({ login: () => MockClient.json({ data: { token, expires_at: 4e9 } }) })
+
+    it.effect.each(tokens)("is a ProtocolError at login: %j", (token) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "login" })
+      }).pipe(provide(loginWith(token))))
+
+    it.effect.each(["abc\ndef", "токен"])("is not shown: %j", (token) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(ask)
+        const visible = [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error))].join()
+        assert.notMatch(visible, /abc|def|токен/)
+      }).pipe(provide(loginWith(token))))
+
+    it.effect("is not asked for again", () => {
+      const client = loginWith("abc\ndef")
+      return Effect.gen(function*() {
+        yield* Effect.flip(ask)
+        assert.deepStrictEqual(client.requests.map(({ step }) => step), ["login"])
+      }).pipe(provide(client))
+    })
+  })
+
+  describe("a status whose body never ends", () => {
+    it.effect.each<readonly [MockClient.Step, number, GPTalkError["_tag"]]>([
+      ["login", 429, "RateLimitError"],
+      ["text", 429, "RateLimitError"],
+      ["stream", 429, "RateLimitError"],
+      ["login", 401, "AuthenticationError"],
+      ["text", 401, "AuthenticationError"],
+      ["login", 403, "AuthenticationError"],
+      ["text", 403, "AuthenticationError"]
+    ])("%s, %s: fails at once", ([step, status, tag]) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(ask)
+        assert.deepStrictEqual([error._tag, "step" in error && error.step], [tag, step])
+      }).pipe(provide(MockClient.make({ [step]: endless(status) }), { retries: 0 })))
+
+    it.effect.each([401, 403])("stream, %s: is a ServiceError before any timeout", (status) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.flip(ask))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ServiceError", status })
+      }).pipe(provide(MockClient.make({ stream: endless(status) }), { retries: 0 })))
+
+    it.effect.each(["login", "text", "stream"] as const)(
+      "%s, 503: is told, however short the timeout",
+      (step) =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.fork(Effect.flip(ask))
+          yield* TestClock.adjust("250 millis")
+          assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)))
+          assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ServiceError", step, status: 503, detail: undefined })
+        }).pipe(
+          provide(MockClient.make({ [step]: endless(503) }), { retries: 0, timeouts: { response: "500 millis" } })
+        )
+    )
+  })
+
+  describe("the words of an error", () => {
+    const messages = [
+      { role: "user", content: "hunter2" },
+      { role: "assistant", content: "No." },
+      { role: "user", content: "the second" }
+    ]
+
+    const detailOf = (msg: string, request: Parameters<typeof GPTalk.generateText>[0]) =>
+      Effect.map(
+        Effect.flip(GPTalk.generateText(request)).pipe(
+          provide(MockClient.make({ text: () => MockClient.json({ code: 9, msg }) }))
+        ),
+        (error) => "detail" in error ? error.detail : error
+      )
+
+    it.effect("hold no message of a conversation, however short", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* detailOf("hunter2 is not allowed", { messages }), "[redacted] is not allowed")
+      }))
+
+    it.effect("hold no system prompt", () =>
+      Effect.gen(function*() {
+        const request = { messages, systemPrompt: "pirate" }
+        assert.strictEqual(yield* detailOf("no pirate, please", request), "no [redacted], please")
+      }))
+
+    it.effect("are not torn apart by a prompt of one letter", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* detailOf("not available at all", { prompt: "a" }), "not available at all")
+      }))
+  })
+})
