@@ -290,39 +290,6 @@ describe("FrameDecoder", () => {
     it("a line without meaning after an unreadable frame does not heal it", () => {
       assert.strictEqual(decode(frame("a"), "data: {\n", "data: {\"id\":1}\n: x\n\n", done).outcome?._tag, "Malformed")
     })
-
-    it.each([
-      "{}",
-      "{\"id\":1}",
-      "{\"delta\":\"a\"}",
-      "[]",
-      "null",
-      "1",
-      "\"a\"",
-      "{\"code\":200,\"msg\":\"ok\"}",
-      "{\"code\":0,\"msg\":\"ok\"}"
-    ])(
-      "a frame %s without content or error means nothing",
-      (json) => {
-        const { decoder, deltas, outcome } = decode(frame("a"), `data: ${json}\n`, done)
-        assert.deepStrictEqual([deltas, outcome, decoder.goodFrames], [["a"], isDone, 1])
-      }
-    )
-
-    it.each([
-      ["{\"code\":1001,\"msg\":\"busy\"}", { code: 1001, detail: "busy" }],
-      ["{\"message\":\"busy\"}", { code: undefined, detail: "busy" }],
-      ["{\"error\":\"busy\"}", { code: undefined, detail: "busy" }],
-      ["{\"error\":{\"code\":\"full\",\"message\":\"busy\"}}", { code: "full", detail: "busy" }],
-      ["{\"code\":200,\"error\":\"busy\"}", { code: 200, detail: "busy" }]
-    ])("a frame %s ends the reply with its error", (json, fault) => {
-      const { deltas, outcome } = decode(frame("a"), `data: ${json}\n`, frame("ab"), done)
-      assert.deepStrictEqual([deltas, outcome as unknown], [["a"], { _tag: "ServiceFault", fault }])
-    })
-
-    it("a frame with both content and message is text", () => {
-      assert.deepStrictEqual(decode("data: {\"message\":\"m\",\"content\":\"a\"}\n", done).deltas, ["a"])
-    })
   })
 
   describe("maxFrameSize", () => {
