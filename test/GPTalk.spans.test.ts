@@ -180,4 +180,11 @@ describe("GPTalk spans", () => {
         spans.slice(1).map(({ spanId, traceId }) => `00-${traceId}-${spanId}-01`)
       )
     }))
+
+  it.effect("with propagateTrace, but the tracer off, no request carries one", () =>
+    Effect.gen(function*() {
+      const client = MockClient.make()
+      yield* spansOf(Effect.withTracerEnabled(generate, false), client, { propagateTrace: true })
+      assert.deepStrictEqual(client.requests.map(traceHeaders), [[], [], []])
+    }))
 })

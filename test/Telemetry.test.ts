@@ -246,6 +246,29 @@ describe("metrics, told to OpenTelemetry", () => {
       assert.deepInclude(metric("gptalk_first_delta_seconds")[""], { count: 2, sum: 4, min: 2, max: 2 })
     }))
 
+  it.effect("seconds to the first delta are the same with the tracer off", () =>
+    Effect.gen(function*() {
+      const slowly = () => Stream.schedule(Stream.make("one", "two"), Schedule.spaced("2 seconds"))
+      const { metric } = yield* told(Effect.withTracerEnabled(inTime(drain), false), { replies: slowly })
+      assert.deepInclude(metric("gptalk_first_delta_seconds")[""], { count: 1, sum: 2, max: 2 })
+    }))
+
+  it.effect.each([[1, "stopped"], [2, "stopped"], [3, "stopped"], [4, "complete"]] as const)(
+    "a consumer that takes %s of three deltas and no more: %s",
+    ([count, outcome]) =>
+      Effect.gen(function*() {
+        const { metric } = yield* told(Stream.runDrain(Stream.take(stream, count)), { replies: () => ["a", "b", "c"] })
+        assert.deepStrictEqual(metric("gptalk_replies"), { [outcome]: 1 })
+      })
+  )
+
+  it.effect("a consumer that takes one of three deltas that came at once has stopped", () =>
+    Effect.gen(function*() {
+      const client = MockClient.make()
+      const { metric } = yield* toldBy(client, Stream.runDrain(Stream.take(stream, 1)))
+      assert.deepStrictEqual(metric("gptalk_replies"), { stopped: 1 })
+    }))
+
   it.effect("a call without a delta counts for no such time", () =>
     Effect.gen(function*() {
       const { metric } = yield* told(Effect.exit(drain), { faults: { stream: GPTalkTest.end() } })
