@@ -193,6 +193,15 @@ describe("GPTalkTest", () => {
         assert.include(error, { _tag: "ConnectionError", step: "text" })
       }))
 
+    it.effect("cutOff: a reply that was not begun is there for the retry", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(program)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(fiber), "Hi")
+      }).pipe(
+        Effect.provide(layer({ replies: ["Hi"], faults: { stream: [GPTalkTest.cutOff()] } }, { retries: 1 }))
+      ))
+
     it.effect("end: the reply ends without [DONE]", () =>
       Effect.gen(function*() {
         const error = yield* failure({ replies: [["a", "b", "c"]], faults: { stream: GPTalkTest.end({ after: 3 }) } })

@@ -141,6 +141,46 @@ describe("SessionStore", () => {
       assert.deepStrictEqual([0, 0].map((now) => store.accept(token, request, now) !== undefined), [true, false])
     })
 
+    describe("with a large prompt", () => {
+      const large = { ...request, prompt: "x".repeat(12 * 1024 * 1024) }
+      const fill = () => {
+        const { login, store } = make({ usageLimit: 100 })
+        const token = login()
+        const tickets = [0, 0].map((now) => store.accept(token, large, now)!)
+        return { accept: (now: number) => store.accept(token, large, now), store, tickets, token }
+      }
+
+      it("is refused when the prompts that wait are too large together", () => {
+        assert.isUndefined(fill().accept(0))
+      })
+
+      it("is refused for its system prompt too", () => {
+        const { store, token } = fill()
+        assert.isUndefined(store.accept(token, { ...request, systemPrompt: large.prompt }, 0))
+      })
+
+      it("does not keep a small one out", () => {
+        const { store, token } = fill()
+        assert.isDefined(store.accept(token, request, 0))
+      })
+
+      it("finds room when another was redeemed", () => {
+        const { accept, store, tickets } = fill()
+        store.redeem(tickets[0]!, 0)
+        assert.isDefined(accept(0))
+      })
+
+      it("makes no more room when it is redeemed again", () => {
+        const { accept, store, tickets } = fill()
+        for (let count = 0; count < 3; count++) store.redeem(tickets[0]!, 0)
+        assert.deepStrictEqual([accept(0) !== undefined, accept(0)], [true, undefined])
+      })
+
+      it("finds room when the others have ended", () => {
+        assert.isDefined(fill().accept(11))
+      })
+    })
+
     it("takes the place of one that has ended", () => {
       const { login, store } = make({ maxStreamTokens: 1 })
       const token = login()

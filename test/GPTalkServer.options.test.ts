@@ -1,0 +1,99 @@
+import { HttpLayerRouter } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+import * as Responder from "effect-gptalk/Responder"
+import * as TestServer from "./utils/TestServer.js"
+
+/** What a server with these options dies of. */
+const defect = (options: GPTalkServer.Options) =>
+  GPTalkServer.layer(options).pipe(
+    Layer.provide([Responder.layer(Responder.echo), HttpLayerRouter.layer]),
+    Layer.build,
+    Effect.scoped,
+    Effect.exit,
+    Effect.map((exit) => String(Exit.isFailure(exit) ? Cause.squash(exit.cause) : "nothing"))
+  )
+
+describe("GPTalkServer options", () => {
+  it.effect.each<readonly [keyof GPTalkServer.Options, unknown]>([
+    ["usageLimit", 0],
+    ["usageLimit", 1.5],
+    ["usageLimit", NaN],
+    ["sessionLifetime", Duration.infinity],
+    ["sessionLifetime", Infinity],
+    ["sessionLifetime", 0],
+    ["sessionLifetime", "soon"],
+    ["streamTokenLifetime", Duration.infinity],
+    ["streamTokenLifetime", "1 fortnight"],
+    ["streamTokenLifetime", -1],
+    ["maxSessions", -1],
+    ["maxStreamTokens", -1],
+    ["maxReplies", -1],
+    ["maxReplies", Infinity],
+    ["maxBodySize", "1 MiB"]
+  ])("%s: %s is a mistake that is told by its name", ([name, value]) =>
+    Effect.gen(function*() {
+      assert.match(yield* defect({ [name]: value }), new RegExp(`^Error: GPTalkServer: option ${name}: expected `))
+    }))
+
+  it.effect("those that are undefined are their defaults", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* defect({ usageLimit: undefined, sessionLifetime: undefined }), "nothing")
+    }))
+
+  describe("maxReplies", () => {
+    /** A server whose first reply runs until it is told to end. */
+    const make = Effect.gen(function*() {
+      const begun = yield* Deferred.make<void>()
+      const end = yield* Deferred.make<void>()
+      const responder = Responder.make(() =>
+        Stream.concat(
+          Stream.fromEffect(Effect.as(Deferred.succeed(begun, void 0), "a")),
+          Stream.fromEffect(Effect.as(Deferred.await(end), "b"))
+        )
+      )
+      const server = yield* TestServer.make({ maxReplies: 1, responder })
+      const first = yield* Effect.fork(TestServer.stream(server, yield* TestServer.newStreamToken(server)))
+      yield* Deferred.await(begun)
+      const token = yield* TestServer.newStreamToken(server)
+      const finish = Effect.zipRight(Deferred.succeed(end, void 0), Fiber.join(first))
+      return { server, token, finish, first }
+    })
+
+    it.scopedLive("a reply beyond it is refused for a while", () =>
+      Effect.gen(function*() {
+        const { server, token } = yield* make
+        const { headers, status } = yield* TestServer.stream(server, token)
+        assert.deepStrictEqual([status, headers.get("retry-after")], [429, "1"])
+      }))
+
+    it.scopedLive("the token of one that was refused is good afterwards", () =>
+      Effect.gen(function*() {
+        const { finish, server, token } = yield* make
+        yield* TestServer.stream(server, token)
+        yield* finish
+        const { body, status } = yield* TestServer.stream(server, token)
+        assert.strictEqual(status, 200)
+        assert.include(body, "[DONE]")
+      }))
+
+    it.scopedLive("a reply that its client has left makes room", () =>
+      Effect.gen(function*() {
+        const { first, server, token } = yield* make
+        yield* Fiber.interrupt(first)
+        const status = Effect.promise(async (signal) => {
+          const response = await fetch(TestServer.streamUrl(server, token), { signal })
+          await response.body?.cancel()
+          return response.status
+        })
+        assert.strictEqual(
+          yield* status.pipe(
+            Effect.delay("20 millis"),
+            Effect.repeat({ while: (status) => status === 429, times: 100 })
+          ),
+          200
+        )
+      }))
+  })
+})
