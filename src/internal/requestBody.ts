@@ -61,13 +61,14 @@ const readText = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string, Refusal> {
   const body = yield* Deferred.make<string, Refusal>()
   const refuse = (refusal: Refusal) => Deferred.unsafeDone(body, Effect.fail(refusal))
+  const refuseTooLarge = () => refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
   const decoder = new TextDecoder()
   let text = ""
   let size = 0
   const receive = (bytes: Uint8Array): Effect.Effect<void> => {
     size += bytes.length
     if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
-    else refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
+    else refuseTooLarge()
     return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
   }
   const refuseUnread = Effect.sync(() => refuse(new Refusal(400, "the body could not be read")))
@@ -79,9 +80,7 @@ const readText = Effect.fnUntraced(function*(
     Effect.interruptible,
     Effect.forkIn(scope)
   )
-  if (Number(request.headers["content-length"]) > maxSize) {
-    refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
-  }
+  if (Number(request.headers["content-length"]) > maxSize) refuseTooLarge()
   return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
 })
 

@@ -9,17 +9,7 @@ import { setTimeout } from "node:timers/promises"
 import * as Prompt from "../prompt.js"
 import * as Script from "../script.js"
 import { answer } from "./answer.js"
-
-/** The body of `login` has no content. */
-interface Asked {
-  readonly content: string
-}
-
-const readJson = async (request: Http.IncomingMessage): Promise<Asked> => {
-  let text = ""
-  for await (const chunk of request) text += chunk
-  return JSON.parse(text) as Asked
-}
+import { readJson } from "./readJson.js"
 
 const sendJson = (response: Http.ServerResponse, data: unknown): void => {
   response.setHeader("content-type", "application/json")

@@ -4,17 +4,7 @@
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import type * as Http from "node:http"
-
-/** The body of `login` has no content. */
-interface Asked {
-  readonly content: string
-}
-
-const readJson = async (request: Http.IncomingMessage): Promise<Asked> => {
-  let text = ""
-  for await (const chunk of request) text += chunk
-  return JSON.parse(text) as Asked
-}
+import { readJson } from "./readJson.js"
 
 const sendJson = (response: Http.ServerResponse, status: number, body: unknown): void => {
   response.writeHead(status, { "content-type": "application/json" })
