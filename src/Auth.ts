@@ -29,7 +29,6 @@ import * as Settings from "./internal/settings.js"
 import * as Span from "./internal/span.js"
 import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
-import * as Protocol from "./Protocol.js"
 
 /**
  * The session of a service, as a service. `GPTalk.layer` brings its own; with `GPTalk.layerWithoutAuth` several share one.
@@ -137,19 +136,17 @@ const makeWith = Effect.fnUntraced(function*(
 
   const login = Effect.gen(function*() {
     const fingerprint = yield* makeFingerprint
-    const { data } = yield* transport.json({
-      step: "login",
-      body: { fingerprint, platform: "fingerprint" },
-      answer: Protocol.LoginAnswer,
-      secrets: [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]
-    }).pipe(Effect.timeoutFail({
-      duration: settings.timeouts.response,
-      onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
-    }))
-    const token = Redacted.make(data.token)
+    const answer = yield* transport.login(fingerprint, [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]).pipe(
+      Effect.scoped,
+      Effect.timeoutFail({
+        duration: settings.timeouts.response,
+        onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
+      })
+    )
+    const token = Redacted.make(answer.token)
     Secrets.setFingerprint(token, fingerprint)
     // The span sees what this ends with, so the token must be hidden by then.
-    return { token, expiresAt: toMillis(data.expires_at) }
+    return { token, expiresAt: toMillis(answer.expires_at) }
   }).pipe(Effect.withSpan("GPTalk.login", Span.options))
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login

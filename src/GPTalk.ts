@@ -21,6 +21,7 @@ import { InvalidRequestError } from "./GPTalkError.js"
 import { options as defaultOptions, validate } from "./internal/config.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
+import { watchdogs } from "./internal/patience.js"
 import * as Settings from "./internal/settings.js"
 import * as Transport from "./internal/transport.js"
 import * as Message from "./Message.js"
@@ -171,6 +172,7 @@ const makeWith = Effect.fnUntraced(function*(
   const dependencies = {
     auth: yield* Auth.Auth,
     transport: Transport.make(yield* HttpClient.HttpClient, settings),
+    watchdog: watchdogs(settings.timeouts),
     settings
   }
   const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toAsked(request, settings))

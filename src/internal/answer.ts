@@ -6,25 +6,26 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import * as GPTalkError from "../GPTalkError.js"
 import type { Body } from "./body.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
 import { markRefusal } from "./refusal.js"
+import type { Settings } from "./settings.js"
 
 /** @internal */
-export interface Answer {
+export interface Answer extends Pick<Settings, "maxBodySize" | "timeouts"> {
   readonly step: GPTalkError.Step
   readonly response: HttpClientResponse.HttpClientResponse
   readonly body: Body
   /** What must not come back in the words of an error. */
   readonly secrets: ReadonlyArray<string>
-  /** In bytes. */
-  readonly maxBodySize: number
-  readonly responseTimeout: Duration.Duration
 }
+
+/** @internal */
+export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseError>
 
 /**
  * An error body only adds words to a status that is already known, so it is not worth a long wait: a second, or half
@@ -66,7 +67,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
   const text = yield* readText(answer).pipe(
-    Effect.timeout(errorBodyTimeout(answer.responseTimeout)),
+    Effect.timeout(errorBodyTimeout(answer.timeouts.response)),
     Effect.orElseSucceed(() => "")
   )
   const isHtml = (response.headers["content-type"] ?? "").includes("html")
@@ -82,17 +83,14 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
  *
  * @internal
  */
-export const decode = <A, I>(
-  answer: Answer,
-  schema: Schema.Schema<A, I>
-): Effect.Effect<A, GPTalkError.GPTalkError> => {
+export const decode = <A>(answer: Answer, decode: Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> => {
   const { response: { status }, secrets, step } = answer
   if (!isOk(status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) =>
     Either.flatMap(
       Either.mapLeft(Fault.parseJson(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
       (json): Either.Either<A, GPTalkError.GPTalkError> =>
-        Either.mapLeft(Schema.decodeUnknownEither(schema)(json), (error) => {
+        Either.mapLeft(decode(json), (error) => {
           const fault = Fault.serviceFault(json)
           const failure = fault === undefined
             ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
@@ -104,20 +102,31 @@ export const decode = <A, I>(
     ))
 }
 
+const otherType = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
+  /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
+
 /**
- * Whether the answer is an event stream, whose body is then still unread. One that says it is JSON or HTML is none.
+ * An answer that says it is JSON or HTML is no event stream.
  *
  * @internal
  */
-export const isEventStream = (answer: Answer): Effect.Effect<void, GPTalkError.GPTalkError> => {
+export const isEventStream = (response: HttpClientResponse.HttpClientResponse): boolean =>
+  isOk(response.status) && otherType(response) === undefined
+
+/**
+ * What is wrong with an answer that is no event stream.
+ *
+ * @internal
+ */
+export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError.GPTalkError> => {
   const { response, secrets, step } = answer
   if (!isOk(response.status)) return failure(answer)
-  const type = /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
-  if (type === undefined) return Effect.void
-  return Effect.flatMap(readText(answer), (text): Effect.Effect<never, GPTalkError.GPTalkError> => {
+  return Effect.flatMap(readText(answer), (text) => {
     const fault = Either.getOrUndefined(Either.map(Fault.parseJson(text), Fault.serviceFault))
-    return fault === undefined
-      ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${type}` })
-      : Fault.toServiceError(fault, { step, status: response.status, secrets })
+    return Effect.fail(
+      fault === undefined
+        ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${otherType(response)}` })
+        : Fault.toServiceError(fault, { step, status: response.status, secrets })
+    )
   })
 }

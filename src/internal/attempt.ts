@@ -1,40 +1,45 @@
 /**
  * One try of a call: ask with a session, open the stream, and its bytes as batches of deltas.
  *
- * The requests are sent by a fiber of their own and the body is read beside all fibers, so that one watcher can end
- * either wait: a race for each of them (`Effect.timeout`) costs about as much as the request.
+ * A fiber of its own sends the requests, and what comes of them goes through `Body`, where the consumer waits for it. So
+ * whatever ends the attempt, a failed request, a timeout or the end of the reply, does so in one place.
  */
-import * as Deferred from "effect/Deferred"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
 import * as GPTalkError from "../GPTalkError.js"
-import * as Protocol from "../Protocol.js"
+import { Body } from "./body.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
-import { Patience } from "./patience.js"
+import { Patience, type Watchdog } from "./patience.js"
 import * as Secrets from "./secrets.js"
 import type { Settings } from "./settings.js"
 import * as Span from "./span.js"
-import type { Connection, Transport } from "./transport.js"
+import type { Question, Transport } from "./transport.js"
 
 /** @internal */
 export interface Dependencies {
   readonly auth: Auth.Service
   readonly transport: Transport
   readonly settings: Settings
+  readonly watchdog: (clock: Clock.Clock) => Watchdog
 }
 
-/**
- * What differs from one call to the next in the body of `text`.
- *
- * @internal
- */
-export type Question = Pick<Protocol.TextRequest, "content" | "model" | "temperature" | "prompt" | "ctx_msg_count">
+/** @internal */
+export interface Call {
+  readonly question: Question
+  readonly span: Tracer.Span
+  readonly clock: Clock.Clock
+  /** All that the call has sent so far, over all its attempts. */
+  readonly secrets: Array<string>
+}
 
 /**
  * The next deltas, or `undefined` at the end of the reply.
@@ -44,90 +49,83 @@ export type Question = Pick<Protocol.TextRequest, "content" | "model" | "tempera
 export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.GPTalkError>
 
 /** @internal */
+export type Close = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+
+/** @internal */
 export interface Attempt {
   readonly pull: Pull
-  readonly close: Span.Close
+  readonly close: Close
   /** Whether the consumer has come to `[DONE]`, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
 
-const fail = (error: GPTalkError.GPTalkError): Effect.Effect<never, GPTalkError.GPTalkError> => Effect.fail(error)
-
 /** @internal */
-export const make = Effect.fnUntraced(function*(
-  { auth, settings, transport }: Dependencies,
-  question: Question,
-  /** All that the call has sent so far, to which this adds. */
-  secrets: Array<string>
-): Effect.fn.Return<Attempt> {
-  const clock = yield* Effect.clock
-  const scope = yield* Scope.make()
-  const patience = new Patience(settings.timeouts, clock)
+export const make = (
+  { auth, settings, transport, watchdog }: Dependencies,
+  { clock, question, secrets, span }: Call,
+  /** Aborts the requests when it is closed. */
+  scope: Scope.CloseableScope
+): Effect.Effect<Attempt> => {
+  const body = new Body((error) => Fault.toConnectionError(error, { step: "stream", secrets }))
+  const dog = watchdog(clock)
+  const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
   const decoder = new FrameDecoder(settings.maxFrameSize)
-  const opened = Deferred.unsafeMake<Connection, GPTalkError.GPTalkError>(FiberId.none)
-  let connection: Connection | undefined
-  let endSpan = Span.nothing
+  let streamSpan: Tracer.Span | undefined
+  let status = 0
   let deltaCount = 0
   let isComplete = false
 
+  const begin = (step: "text" | "stream"): Effect.Effect<Tracer.Span> =>
+    Effect.flatMap(Span.open(`GPTalk.${step}`, span), (span) => {
+      patience.begin(step, "response")
+      return Effect.as(Span.enter(span), span)
+    })
+
   const ask = (session: Redacted.Redacted<string>) =>
-    Effect.suspend(() => {
+    Effect.flatMap(begin("text"), (span) => {
       secrets.push(Redacted.value(session), Secrets.fingerprintOf(session) ?? "")
-      patience.begin("text", "response")
-      return transport.json({
-        step: "text",
-        bearer: session,
-        answer: Protocol.TextAnswer,
-        secrets,
-        body: {
-          ...question,
-          accept: "stream",
-          from: 1,
-          is_mobile: 0,
-          user_agent: transport.userAgent,
-          is_open_ctx: 0,
-          roid: 111,
-          created_at: Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
-        } satisfies Protocol.TextRequest
-      })
-    }).pipe(
-      Effect.ensuring(Effect.sync(() => patience.end())),
-      Effect.map(({ data }) => Redacted.make(data.token)),
-      Effect.withSpan("GPTalk.text", Span.options)
-    )
+      return transport.text(session, question, secrets).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            patience.end()
+            Span.end(span, clock, exit)
+          })
+        )
+      )
+    })
 
   const open = (token: Redacted.Redacted<string>) =>
-    Effect.flatMap(Span.open("GPTalk.stream"), ({ end, span }) => {
-      endSpan = end
+    Effect.flatMap(begin("stream"), (span) => {
+      streamSpan = span
       secrets.push(Redacted.value(token))
-      patience.begin("stream", "response")
-      return Effect.map(Effect.withParentSpan(transport.open({ token, secrets, scope }), span), (opened) => {
+      return Effect.map(transport.stream(token, body, secrets), (opened) => {
+        status = opened
         patience.begin("stream", "firstDelta")
-        return connection = opened
       })
     })
 
-  const sender = yield* Effect.suspend(() => auth.withToken(ask)).pipe(
+  const requests = FiberRef.set(Secrets.ofCall, secrets).pipe(
+    Effect.zipRight(Effect.suspend(() => auth.withToken(ask))),
     Effect.flatMap(open),
-    Effect.intoDeferred(opened),
-    Effect.interruptible,
-    Effect.forkDaemon
+    Effect.mapInputContext((context: Context.Context<never>) =>
+      context.pipe(Context.add(Tracer.ParentSpan, span), Context.add(Scope.Scope, scope))
+    ),
+    // It never fails itself: a forked fiber that does logs its cause.
+    Effect.catchAllCause((cause) => Effect.sync(() => body.end(Exit.failCause(cause)))),
+    Effect.interruptible
   )
 
-  const watcher = yield* patience.watch((error) => {
-    Deferred.unsafeDone(opened, Effect.fail(error))
-    connection?.body.end(Exit.fail(error))
-  }).pipe(Effect.interruptible, Effect.forkDaemon)
-
-  const isDone = () => decoder.outcome?._tag === "Done"
+  const fail = (error: GPTalkError.GPTalkError): Pull => Effect.fail(error)
 
   const incomplete = () =>
-    new GPTalkError.IncompleteReplyError({
-      step: "stream",
-      text: decoder.text.replace(/\p{Surrogate}/gu, "\ufffd")
-    })
+    fail(
+      new GPTalkError.IncompleteReplyError({
+        step: "stream",
+        text: decoder.text.replace(/\p{Surrogate}/gu, "\ufffd")
+      })
+    )
 
-  const finish = ({ status }: Connection): Pull => {
+  const finish = (): Pull => {
     switch (decoder.outcome?._tag) {
       case "Done":
         isComplete = true
@@ -137,11 +135,11 @@ export const make = Effect.fnUntraced(function*(
       case "Malformed":
         return fail(new GPTalkError.ProtocolError({ step: "stream", issue: decoder.outcome.issue }))
       case undefined:
-        return fail(incomplete())
+        return incomplete()
     }
   }
 
-  const receive = (connection: Connection, chunks: ReadonlyArray<Uint8Array>): Pull => {
+  const receive = (chunks: ReadonlyArray<Uint8Array>): Pull => {
     patience.handOver()
     const before = decoder.goodFrames
     const deltas: Array<string> = []
@@ -149,7 +147,7 @@ export const make = Effect.fnUntraced(function*(
     deltaCount += deltas.length
     // Until the first delta has come, the wait for it runs on, whatever else comes.
     if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
-    const next = deltas.length > 0 ? Effect.succeed(deltas) : read(connection)
+    const next = deltas.length > 0 ? Effect.succeed(deltas) : pull
     if (decoder.passedOver.length === 0) return next
     return Effect.zipRight(
       Effect.forEach(
@@ -160,37 +158,41 @@ export const make = Effect.fnUntraced(function*(
     )
   }
 
-  const ended = (connection: Connection, broken?: GPTalkError.GPTalkError): Pull => {
+  const ended = (broken?: GPTalkError.GPTalkError): Pull => {
     const deltas = decoder.end()
     if (deltas.length > 0) return Effect.succeed(deltas)
-    if (decoder.outcome !== undefined || broken === undefined) return finish(connection)
-    return fail(broken._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : broken)
+    if (decoder.outcome !== undefined || broken === undefined) return finish()
+    return broken._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : fail(broken)
   }
 
-  const read = (connection: Connection): Pull => {
-    if (decoder.outcome !== undefined) return finish(connection)
+  const pull: Pull = Effect.suspend(() => {
+    if (decoder.outcome !== undefined) return finish()
     patience.pull()
-    return Effect.matchEffect(connection.body.take, {
-      onSuccess: (chunks) => chunks === undefined ? ended(connection) : receive(connection, chunks),
-      onFailure: (error) => ended(connection, error)
+    return Effect.matchEffect(body.take, {
+      onSuccess: (chunks) => chunks === undefined ? ended() : receive(chunks),
+      onFailure: ended
     })
-  }
+  })
 
-  return {
-    pull: Effect.suspend(() => {
-      if (connection !== undefined) return read(connection)
-      patience.pull()
-      return Effect.flatMap(Deferred.await(opened), read)
-    }),
-    progress: () => ({ isComplete, deltas: deltaCount }),
-    close: (exit) =>
-      Effect.suspend(() => {
-        // The end of the body is near; to wait for it costs less than to open another connection.
-        if (isDone()) connection?.body.linger()
-        return Fiber.interruptAll([sender, watcher]).pipe(
-          Effect.zipRight(isDone() ? Effect.void : Scope.close(scope, exit)),
-          Effect.zipRight(endSpan(exit))
-        )
-      })
-  }
-})
+  return Effect.map(Effect.forkDaemon(requests), (sender) => {
+    dog.watch(patience)
+    return {
+      pull,
+      progress: () => ({ isComplete, deltas: deltaCount }),
+      close: (exit) =>
+        Effect.suspend(() => {
+          dog.forget(patience)
+          if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
+          if (decoder.outcome?._tag === "Done") {
+            // The end of the body is near; to wait for it costs less than to open another connection.
+            body.linger()
+            return Effect.void
+          }
+          return Fiber.interrupt(sender).pipe(
+            Effect.zipRight(Effect.sync(() => body.close())),
+            Effect.zipRight(Scope.close(scope, exit))
+          )
+        })
+    }
+  })
+}

@@ -13,7 +13,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { GPTalkError } from "../GPTalkError.js"
 
@@ -117,7 +116,7 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
 }
 
 /**
- * The bytes of one response. One reader at a time.
+ * The bytes of one response, for one reader at a time, who may wait for them before there is a response.
  *
  * @internal
  */
@@ -128,18 +127,24 @@ export class Body {
   private isDone = false
   private lingering: ReturnType<typeof setTimeout> | undefined
   private reader: ((effect: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError>) => void) | undefined
-  private readonly source: Source
+  private source: Source | undefined
 
-  constructor(
-    open: Open,
-    private readonly onError: (error: unknown) => GPTalkError,
-    readonly response: HttpClientResponse.HttpClientResponse
-  ) {
-    this.source = open({
+  /**
+   * Held on to while it is read: for the platform's clients, a response that is let go of is the sign to abort its
+   * request.
+   */
+  response: HttpClientResponse.HttpClientResponse | undefined
+
+  constructor(private readonly onError: (error: unknown) => GPTalkError) {}
+
+  /** Reads the response from now on, until it is closed. */
+  connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
+    this.response = response
+    this.source = sourceOf(response, runtime)({
       push: (bytes) => this.push(bytes),
       end: () => this.finish(Exit.succeed(undefined)),
       fail: (error) => {
-        if (!this.isDone) this.finish(Exit.fail(onError(error)))
+        if (!this.isDone) this.finish(Exit.fail(this.onError(error)))
       }
     })
   }
@@ -150,7 +155,7 @@ export class Body {
       const chunks = this.chunks
       this.chunks = []
       this.size = 0
-      this.source.resume()
+      this.source?.resume()
       return Effect.succeed(chunks)
     }
     return this.exit ?? Effect.async<ReadonlyArray<Uint8Array> | undefined, GPTalkError>((resume) => {
@@ -170,8 +175,9 @@ export class Body {
   /** Closes the connection, if the body is not at its end. */
   close(): void {
     clearTimeout(this.lingering)
-    if (!this.isDone) this.source.cancel()
+    if (!this.isDone) this.source?.cancel()
     this.isDone = true
+    this.response = undefined
   }
 
   /** Lets the body come to its end by itself if that is near, so that the connection can be used again. */
@@ -180,7 +186,7 @@ export class Body {
     this.lingering = setTimeout(() => this.close(), lingerMillis)
     this.chunks = []
     this.size = 0
-    this.source.resume()
+    this.source?.resume()
   }
 
   private push(bytes: unknown): number {
@@ -231,18 +237,3 @@ const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runt
   if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
   return fromStream(response.stream, runtime)
 }
-
-/**
- * Reads a response's body, from now on until the scope is closed. It holds on to the response: that a response is let
- * go of is, for the platform's clients, the sign to abort its request.
- *
- * @internal
- */
-export const make = (
-  response: HttpClientResponse.HttpClientResponse,
-  onError: (error: unknown) => GPTalkError
-): Effect.Effect<Body, never, Scope.Scope> =>
-  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-    const body = new Body(sourceOf(response, runtime), onError, response)
-    return Effect.as(Effect.addFinalizer(() => Effect.sync(() => body.close())), body)
-  })

@@ -9,27 +9,26 @@ import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
-import * as Secrets from "./secrets.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
+import type { Question } from "./transport.js"
 
 /** @internal */
 export interface Exchange {
   /** The next deltas, or `undefined` at the end. The first pull sends the requests. */
   readonly pull: Attempt.Pull
-  readonly close: Span.Close
+  readonly close: Attempt.Close
 }
 
 /** @internal */
 export interface Asked {
-  readonly question: Attempt.Question
+  readonly question: Question
   /** What the question was made of, where a service may quote it apart. */
   readonly words: ReadonlyArray<string>
 }
-
-const notBegun = { isComplete: false, deltas: 0 }
 
 const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
@@ -63,32 +62,29 @@ export const make = (
   name: string,
   asked: Either.Either<Asked, GPTalkError>
 ): Exchange => {
-  /** All that this call has sent, over all its attempts. */
-  const secrets: Array<string> = []
   let attempt: Attempt.Attempt | undefined
   let pull: Attempt.Pull | undefined
-  let end = Span.nothing
+  let end: Attempt.Close = () => Effect.void
   /** What fails while nobody pulls is not this call but its consumer. */
   let isPulled = false
 
-  const release: Span.Close = (exit) =>
+  const release: Attempt.Close = (exit) =>
     Effect.suspend(() => {
-      const close = attempt?.close ?? Span.nothing
+      const closing = attempt?.close(exit)
       attempt = undefined
-      return close(exit)
+      return closing ?? Effect.void
     })
 
-  const begin = (question: Attempt.Question): Attempt.Pull =>
-    Attempt.make(dependencies, question, secrets).pipe(
-      Effect.tap((made) => {
-        attempt = made
-      }),
+  const begin = (call: Attempt.Call): Attempt.Pull =>
+    Scope.make().pipe(
+      Effect.flatMap((scope) => Attempt.make(dependencies, call, scope)),
+      Effect.map((made) => attempt = made),
       Effect.uninterruptible,
       Effect.flatMap((made) => made.pull)
     )
 
-  const first = (question: Attempt.Question, count: number): Attempt.Pull =>
-    Effect.catchAll(begin(question), (error) =>
+  const first = (call: Attempt.Call, count: number): Attempt.Pull =>
+    Effect.catchAll(begin(call), (error) =>
       Effect.flatMap(
         Effect.zipRight(release(Exit.fail(error)), retryDelay(error, count, dependencies.settings.retries)),
         Option.match({
@@ -96,26 +92,28 @@ export const make = (
           onSome: (delay) =>
             Telemetry.countRetry(error).pipe(
               Effect.zipRight(Effect.sleep(delay)),
-              Effect.zipRight(first(question, count + 1))
+              Effect.zipRight(first(call, count + 1))
             )
         })
       ))
 
-  const start: Attempt.Pull = Effect.flatMap(Span.open(name), (opened) => {
-    const { span } = opened
+  const start: Attempt.Pull = Effect.flatMap(Effect.zip(Span.open(name), Effect.clock), ([span, clock]) => {
+    const startTime = clock.unsafeCurrentTimeNanos()
     end = (exit) =>
-      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress() ?? notBegun, exit)).pipe(
+      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
         Effect.zipRight(release(exit)),
-        Effect.zipRight(opened.end(exit))
+        Effect.map(() => Span.end(span, clock, exit))
       )
     return Effect.flatMap(asked, ({ question, words }) => {
       Telemetry.describeRequest(span, question)
-      secrets.push(question.content, question.prompt, ...words)
-      return Effect.tap(first(question, 0), (deltas) => {
+      const secrets = [question.content, question.prompt, ...words]
+      return Effect.tap(first({ question, span, clock, secrets }, 0), (deltas) => {
         pull = attempt?.pull
-        return deltas === undefined ? Effect.void : Telemetry.sawFirstDelta(span, opened.startTime)
+        return deltas === undefined
+          ? Effect.void
+          : Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
       })
-    }).pipe(Effect.withParentSpan(span), Effect.locally(Secrets.ofCall, secrets))
+    })
   })
 
   return {

@@ -2,7 +2,6 @@
  * What a call tells of itself: attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
@@ -64,11 +63,10 @@ export const describeRequest = (
 }
 
 /** @internal */
-export const sawFirstDelta = (span: Tracer.Span, startTime: bigint): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeNanos, (now) => {
-    span.event("gen_ai.first_delta", now)
-    return Metric.update(firstDelta, Number(now - startTime) / 1e9)
-  })
+export const sawFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint): Effect.Effect<void> => {
+  span.event("gen_ai.first_delta", now)
+  return Metric.update(firstDelta, Number(now - startTime) / 1e9)
+}
 
 /** How a call ended that did not come to the end of its reply. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
@@ -80,18 +78,28 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   })
 }
 
+/** To tag a metric takes longer than to update it. */
+const repliesBy = new Map<string, typeof replies>()
+
+const repliesWith = (outcome: string): typeof replies => {
+  const tagged = repliesBy.get(outcome) ?? Metric.tagged(replies, "outcome", outcome)
+  repliesBy.set(outcome, tagged)
+  return tagged
+}
+
 /** @internal */
 export const sawEnd = (
   span: Tracer.Span,
-  call: { readonly isComplete: boolean; readonly deltas: number },
+  progress: { readonly isComplete: boolean; readonly deltas: number } | undefined,
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<void> => {
-  const outcome = call.isComplete ? "complete" : outcomeOf(exit)
-  if (call.isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
+  const isComplete = progress?.isComplete === true
+  const outcome = isComplete ? "complete" : outcomeOf(exit)
+  if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
   // An interruption is no error, and the span's status says none.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
   return Effect.zipRight(
-    Metric.incrementBy(deltas, call.deltas),
-    Metric.increment(Metric.tagged(replies, "outcome", outcome))
+    Metric.incrementBy(deltas, progress?.deltas ?? 0),
+    Metric.increment(repliesWith(outcome))
   )
 }

@@ -1,172 +1,173 @@
 /**
- * The three requests over the platform's `HttpClient`: URLs, headers, and connections that are closed when their
- * answer is not wanted any more.
+ * The three requests over the platform's `HttpClient`: what is sent, and what is kept from the client's own ways.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type * as GPTalkError from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 import * as Answer from "./answer.js"
-import * as Body from "./body.js"
+import { Body } from "./body.js"
 import * as Fault from "./fault.js"
 import type { Settings } from "./settings.js"
 
-/** @internal */
-export interface JsonRequest<A, I> {
-  readonly step: "login" | "text"
-  readonly body: unknown
-  readonly answer: Schema.Schema<A, I>
-  readonly bearer?: Redacted.Redacted<string>
-  /** What must not come back in the words of an error. */
-  readonly secrets: ReadonlyArray<string>
-}
+/**
+ * What differs from one call to the next in the body of `text`.
+ *
+ * @internal
+ */
+export type Question = Pick<Protocol.TextRequest, "content" | "model" | "temperature" | "prompt" | "ctx_msg_count">
 
-/** @internal */
-export interface StreamRequest {
-  readonly token: Redacted.Redacted<string>
-  /** Closes the connection when it is closed. */
-  readonly scope: Scope.CloseableScope
-  readonly secrets: ReadonlyArray<string>
-}
+/** What must not come back in the words of an error. */
+type Secrets = ReadonlyArray<string>
 
-/** @internal */
-export interface Connection {
-  readonly status: number
-  readonly body: Body.Body
-}
-
-/** @internal */
+/**
+ * Each is for a fiber of its own, since it changes the fiber's context for good: to put it back after each request takes
+ * half as long as the request. The scope aborts the request when it is closed.
+ *
+ * @internal
+ */
 export interface Transport {
-  readonly userAgent: string
-  readonly json: <A, I>(request: JsonRequest<A, I>) => Effect.Effect<A, GPTalkError.GPTalkError>
-  readonly open: (request: StreamRequest) => Effect.Effect<Connection, GPTalkError.GPTalkError>
+  readonly login: (
+    fingerprint: string,
+    secrets: Secrets
+  ) => Effect.Effect<typeof Protocol.LoginAnswer.Type["data"], GPTalkError.GPTalkError, Scope.Scope>
+  /** Gives the stream token. */
+  readonly text: (
+    session: Redacted.Redacted<string>,
+    question: Question,
+    secrets: Secrets
+  ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError, Scope.Scope>
+  /** Gives the status; the bytes go to the body. */
+  readonly stream: (
+    token: Redacted.Redacted<string>,
+    body: Body,
+    secrets: Secrets
+  ) => Effect.Effect<number, GPTalkError.GPTalkError, Scope.Scope>
 }
 
-interface Request {
-  readonly step: GPTalkError.Step
-  readonly secrets: ReadonlyArray<string>
-  readonly make: (headers: Record<string, string>) => HttpClientRequest.HttpClientRequest
+type Exchange = Pick<Answer.Answer, "step" | "secrets"> & {
+  readonly headers?: Record<string, string>
+  /** The request without its headers. Time is in seconds. */
+  readonly request: (now: number) => HttpClientRequest.HttpClientRequest
 }
+
+const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginAnswer)
+const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
+
+/** A redirect is an answer like any other, so that no token and no prompt follows it to another origin. */
+const withoutRedirects = (context: Context.Context<never>): Context.Context<never> =>
+  Context.add(context, FetchHttpClient.RequestInit, {
+    ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit)),
+    redirect: "manual"
+  })
 
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
-  const origin = settings.url.origin
-  const base = origin + settings.url.pathname.replace(/\/+$/, "")
-  const headers = Object.fromEntries(
-    Object.entries(settings.headers).map(([name, value]) => [name.toLowerCase(), value])
-  )
-  const headersAt = (now: number): Record<string, string> => ({
-    ...Protocol.defaultHeaders({ origin, now: Math.floor(now / 1000) }),
-    ...headers
-  })
-  const scopedClient = HttpClient.withScope(client)
+  const scoped = HttpClient.withScope(client)
+  const { origin, pathname } = settings.url
+  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
+  const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
+  delete headers["x-auth-timestamp"]
+  for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
+  // Made once: to make a request takes three times as long as to change it.
+  const login = HttpClientRequest.post(url("login"), { headers })
+  const text = HttpClientRequest.post(url("text"), { headers })
+  const stream = HttpClientRequest.get(url("stream"), { headers })
 
-  const traceHeaders: Effect.Effect<Record<string, string>> = settings.propagateTrace
-    ? Effect.map(
-      Effect.option(Effect.currentSpan),
-      // Where the caller has tracing off, the span has no id that could be sent.
-      Option.match({
-        onNone: () => ({}),
-        onSome: (span) => span.spanId === "noop" ? {} : HttpTraceContext.toHeaders(span)
+  const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
+    HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
+
+  // Where the caller has tracing off, the span has no id that could be sent.
+  const traceHeaders = Effect.map(Effect.option(Effect.currentSpan), (span) =>
+    Option.isSome(span) && span.value.spanId !== "noop" ? HttpTraceContext.toHeaders(span.value) : {})
+
+  const send = Effect.fnUntraced(function*(
+    exchange: Exchange,
+    bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
+  ): Effect.fn.Return<Answer.Answer, GPTalkError.GPTalkError, Scope.Scope> {
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const trace = settings.propagateTrace ? yield* traceHeaders : {}
+    yield* FiberRef.update(FiberRef.currentContext, withoutRedirects)
+    // The client's own spans carry the URL, and with it the stream token.
+    const isTraced = yield* FiberRef.getAndSet(FiberRef.currentTracerEnabled, false)
+    const exit = yield* Effect.exit(Effect.interruptible(scoped.execute(
+      HttpClientRequest.setHeaders(exchange.request(now), {
+        "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
+        ...exchange.headers,
+        ...trace
       })
-    )
-    : Effect.succeed({})
+    )))
+    yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
+    const response = yield* Effect.catchAll(exit, (error) =>
+      error._tag === "ResponseError" && error.reason === "StatusCode"
+        ? Effect.succeed(error.response)
+        : Effect.fail(Fault.toConnectionError(error, exchange)))
+    const body = bodyOf(response)
+    body.connect(response, yield* Effect.runtime())
+    return { ...settings, ...exchange, response, body }
+  }, Effect.uninterruptible)
 
-  /**
-   * The client's own spans carry the URL, and with it the stream token, so its tracing is off; a redirect is an
-   * answer like any other, so that no token and no prompt follows it to another origin.
-   */
-  const execute = (
-    { make, secrets, step }: Request
-  ): Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError, Scope.Scope> =>
-    Effect.flatMap(
-      Effect.zip(Clock.currentTimeMillis, traceHeaders),
-      ([now, trace]) => scopedClient.execute(make({ ...headersAt(now), ...trace }))
-    ).pipe(
-      Effect.catchAll((error: HttpClientError.HttpClientError) =>
-        error._tag === "ResponseError" && error.reason === "StatusCode"
-          ? Effect.succeed(error.response)
-          : Effect.fail(Fault.toConnectionError(error, { step, secrets }))
-      ),
-      Effect.withTracerEnabled(false),
-      Effect.mapInputContext((context: Context.Context<Scope.Scope>) =>
-        Context.add(context, FetchHttpClient.RequestInit, {
-          ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit)),
-          redirect: "manual"
-        })
-      )
-    )
+  const bodyOf = (exchange: Exchange) => () => new Body((error) => Fault.toConnectionError(error, exchange))
 
-  /**
-   * Sends a request and uses its answer. The scope is closed, and with it the connection, only where something goes
-   * wrong: to abort a request that is over costs as much as to parse its answer.
-   */
-  const exchange = <A>(
-    request: Request,
-    scope: Scope.CloseableScope,
-    use: (answer: Answer.Answer) => Effect.Effect<A, GPTalkError.GPTalkError>
-  ): Effect.Effect<A, GPTalkError.GPTalkError> =>
-    execute(request).pipe(
-      Effect.flatMap((response) => Body.make(response, (error) => Fault.toConnectionError(error, request))),
-      Scope.extend(scope),
-      Effect.flatMap((body) =>
-        use({
-          ...request,
-          body,
-          response: body.response,
-          maxBodySize: settings.maxBodySize,
-          responseTimeout: settings.timeouts.response
-        })
-      ),
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-    )
+  const reading = <A>(answer: Answer.Answer, read: Effect.Effect<A, GPTalkError.GPTalkError>) =>
+    Effect.ensuring(read, Effect.sync(() => answer.body.close()))
+
+  const json = <A>(exchange: Exchange, decode: Answer.Decode<A>) =>
+    Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => reading(answer, Answer.decode(answer, decode)))
 
   return {
-    userAgent: headers["user-agent"] ?? headersAt(0)["user-agent"]!,
-    json: (request) =>
-      Effect.flatMap(Scope.make(), (scope) =>
-        exchange(
-          {
-            ...request,
-            make: (headers) => {
-              const all = request.bearer === undefined
-                ? headers
-                : { ...headers, authorization: `Bearer ${Redacted.value(request.bearer)}` }
-              return HttpClientRequest.post(base + Protocol.paths[request.step], {
-                headers: all,
-                body: HttpBody.text(JSON.stringify(request.body), all["content-type"])
-              })
-            }
-          },
-          scope,
-          (answer) => Answer.decode(answer, request.answer)
-        )),
-    open: ({ scope, secrets, token }) =>
-      exchange(
-        {
-          step: "stream",
+    login: (fingerprint, secrets) =>
+      Effect.map(
+        json({
+          step: "login",
           secrets,
-          make: (headers) =>
-            HttpClientRequest.get(base + Protocol.paths.stream, {
-              headers,
-              urlParams: { token: Redacted.value(token) }
-            })
-        },
-        scope,
-        (answer) => Effect.as(Answer.isEventStream(answer), { status: answer.response.status, body: answer.body })
+          request: () => withJson(login, { fingerprint, platform: "fingerprint" })
+        }, decodeLogin),
+        ({ data }) => data
+      ),
+    text: (session, question, secrets) =>
+      Effect.map(
+        json({
+          step: "text",
+          secrets,
+          headers: { authorization: `Bearer ${Redacted.value(session)}` },
+          request: (now) =>
+            withJson(text, {
+              ...question,
+              accept: "stream",
+              from: 1,
+              is_mobile: 0,
+              user_agent: headers["user-agent"]!,
+              is_open_ctx: 0,
+              roid: 111,
+              created_at: now
+            } satisfies Protocol.TextRequest)
+        }, decodeText),
+        ({ data }) => Redacted.make(data.token)
+      ),
+    stream: (token, body, secrets) => {
+      const exchange: Exchange = {
+        step: "stream",
+        secrets,
+        request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
+      }
+      const other = bodyOf(exchange)
+      return Effect.flatMap(
+        send(exchange, (response) => Answer.isEventStream(response) ? body : other()),
+        (answer) => answer.body === body ? Effect.succeed(answer.response.status) : reading(answer, Answer.notEventStream(answer))
       )
+    }
   }
 }
