@@ -137,7 +137,6 @@ const makeWith = Effect.fnUntraced(function*(
   const login = Effect.gen(function*() {
     const fingerprint = yield* makeFingerprint
     const answer = yield* transport.login(fingerprint, [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]).pipe(
-      Effect.scoped,
       Effect.timeoutFail({
         duration: settings.timeouts.response,
         onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
@@ -199,7 +198,9 @@ const makeWith = Effect.fnUntraced(function*(
           onRefused(nextId)
           return modify((sessions) => Sessions.refuse(sessions, id))
         }
-        return Effect.matchCauseEffect(restore(Deferred.await(login)), {
+        // To wait for what is there already costs as much as the rest of this.
+        const issued = Effect.flatMap(Deferred.poll(login), Option.getOrElse(() => restore(Deferred.await(login))))
+        return Effect.matchCauseEffect(issued, {
           onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
           onSuccess: (token) =>
             Effect.flatMap(Ref.get(ref), (sessions) =>

@@ -16,10 +16,11 @@ import { markRefusal } from "./refusal.js"
 import type { Settings } from "./settings.js"
 
 /** @internal */
-export interface Answer extends Pick<Settings, "maxBodySize" | "timeouts"> {
+export interface Answer {
   readonly step: GPTalkError.Step
   readonly response: HttpClientResponse.HttpClientResponse
   readonly body: Body
+  readonly settings: Settings
   /** What must not come back in the words of an error. */
   readonly secrets: ReadonlyArray<string>
 }
@@ -36,7 +37,7 @@ const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
-const readText = ({ body, maxBodySize, response, step }: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
+const readText = ({ body, response, settings: { maxBodySize }, step }: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
   Effect.suspend(() => {
     const tooLarge = () =>
       new GPTalkError.ProtocolError({
@@ -67,7 +68,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
   const text = yield* readText(answer).pipe(
-    Effect.timeout(errorBodyTimeout(answer.timeouts.response)),
+    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
     Effect.orElseSucceed(() => "")
   )
   const isHtml = (response.headers["content-type"] ?? "").includes("html")

@@ -5,12 +5,11 @@
  * whatever ends the attempt, a failed request, a timeout or the end of the reply, does so in one place.
  */
 import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
@@ -37,6 +36,8 @@ export interface Call {
   readonly question: Question
   readonly span: Tracer.Span
   readonly clock: Clock.Clock
+  /** Of the fiber that asks. */
+  readonly runtime: Runtime.Runtime<never>
   /** All that the call has sent so far, over all its attempts. */
   readonly secrets: Array<string>
 }
@@ -59,13 +60,17 @@ export interface Attempt {
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
 
-/** @internal */
+/**
+ * Sends the requests at once.
+ *
+ * @internal
+ */
 export const make = (
   { auth, settings, transport, watchdog }: Dependencies,
-  { clock, question, secrets, span }: Call,
+  { clock, question, runtime, secrets, span }: Call,
   /** Aborts the requests when it is closed. */
   scope: Scope.CloseableScope
-): Effect.Effect<Attempt> => {
+): Attempt => {
   const body = new Body((error) => Fault.toConnectionError(error, { step: "stream", secrets }))
   const dog = watchdog(clock)
   const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
@@ -84,14 +89,11 @@ export const make = (
   const ask = (session: Redacted.Redacted<string>) =>
     Effect.flatMap(begin("text"), (span) => {
       secrets.push(Redacted.value(session), Secrets.fingerprintOf(session) ?? "")
-      return transport.text(session, question, secrets).pipe(
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            patience.end()
-            Span.end(span, clock, exit)
-          })
-        )
-      )
+      return Effect.onExit(transport.text(session, question, secrets), (exit) =>
+        Effect.sync(() => {
+          patience.end()
+          Span.end(span, clock, exit)
+        }))
     })
 
   const open = (token: Redacted.Redacted<string>) =>
@@ -104,12 +106,8 @@ export const make = (
       })
     })
 
-  const requests = FiberRef.set(Secrets.ofCall, secrets).pipe(
-    Effect.zipRight(Effect.suspend(() => auth.withToken(ask))),
+  const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
     Effect.flatMap(open),
-    Effect.mapInputContext((context: Context.Context<never>) =>
-      context.pipe(Context.add(Tracer.ParentSpan, span), Context.add(Scope.Scope, scope))
-    ),
     // It never fails itself: a forked fiber that does logs its cause.
     Effect.catchAllCause((cause) => Effect.sync(() => body.end(Exit.failCause(cause)))),
     Effect.interruptible
@@ -174,25 +172,26 @@ export const make = (
     })
   })
 
-  return Effect.map(Effect.forkDaemon(requests), (sender) => {
-    dog.watch(patience)
-    return {
-      pull,
-      progress: () => ({ isComplete, deltas: deltaCount }),
-      close: (exit) =>
-        Effect.suspend(() => {
-          dog.forget(patience)
-          if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
-          if (decoder.outcome?._tag === "Done") {
-            // The end of the body is near; to wait for it costs less than to open another connection.
-            body.linger()
-            return Effect.void
-          }
-          return Fiber.interrupt(sender).pipe(
-            Effect.zipRight(Effect.sync(() => body.close())),
-            Effect.zipRight(Scope.close(scope, exit))
-          )
-        })
-    }
-  })
+  const sender = requests.pipe(Runtime.runFork(runtime.pipe(
+    Runtime.provideService(Tracer.ParentSpan, span),
+    Runtime.provideService(Scope.Scope, scope),
+    Runtime.setFiberRef(Secrets.ofCall, secrets)
+  )))
+  dog.watch(patience)
+
+  return {
+    pull,
+    progress: () => ({ isComplete, deltas: deltaCount }),
+    close: (exit) =>
+      Effect.suspend(() => {
+        dog.forget(patience)
+        if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
+        if (decoder.outcome?._tag === "Done") {
+          // The end of the body is near; to wait for it costs less than to open another connection.
+          body.linger()
+          return Effect.void
+        }
+        return Effect.zipRight(Fiber.interrupt(sender), Scope.close(scope, exit))
+      })
+  }
 }

@@ -25,6 +25,8 @@ interface Sink {
   readonly push: (bytes: unknown) => number
   readonly end: () => void
   readonly fail: (error: unknown) => void
+  /** There will be no more, whether or not there was an end. */
+  readonly close: () => void
 }
 
 interface Source {
@@ -53,15 +55,14 @@ const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
   // A body that was broken off before anyone listened says nothing any more.
-  if (readable.destroyed && !readable.readableEnded) {
-    sink.fail(readable.errored ?? new Error("the connection was closed"))
-  }
+  if (readable.errored) sink.fail(readable.errored)
+  else if (readable.destroyed && !readable.readableEnded) sink.close()
   readable.on("data", (bytes) => {
     if (sink.push(bytes) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
-  readable.on("close", () => sink.fail(new Error("the connection was closed")))
+  readable.on("close", sink.close)
   return {
     resume: () => readable.resume(),
     cancel: () => readable.destroy()
@@ -140,12 +141,14 @@ export class Body {
   /** Reads the response from now on, until it is closed. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
     this.response = response
+    const fail = (error: unknown): void => {
+      if (!this.isDone) this.finish(Exit.fail(this.onError(error)))
+    }
     this.source = sourceOf(response, runtime)({
       push: (bytes) => this.push(bytes),
       end: () => this.finish(Exit.succeed(undefined)),
-      fail: (error) => {
-        if (!this.isDone) this.finish(Exit.fail(this.onError(error)))
-      }
+      fail,
+      close: () => fail({ name: "Error", message: "the connection was closed" })
     })
   }
 
@@ -158,11 +161,9 @@ export class Body {
       this.source?.resume()
       return Effect.succeed(chunks)
     }
+    // Without a finalizer, which would double the cost: to resume a reader that was interrupted does nothing.
     return this.exit ?? Effect.async<ReadonlyArray<Uint8Array> | undefined, GPTalkError>((resume) => {
       this.reader = resume
-      return Effect.sync(() => {
-        this.reader = undefined
-      })
     })
   })
 

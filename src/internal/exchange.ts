@@ -77,8 +77,7 @@ export const make = (
 
   const begin = (call: Attempt.Call): Attempt.Pull =>
     Scope.make().pipe(
-      Effect.flatMap((scope) => Attempt.make(dependencies, call, scope)),
-      Effect.map((made) => attempt = made),
+      Effect.map((scope) => attempt = Attempt.make(dependencies, call, scope)),
       Effect.uninterruptible,
       Effect.flatMap((made) => made.pull)
     )
@@ -97,23 +96,23 @@ export const make = (
         })
       ))
 
-  const start: Attempt.Pull = Effect.flatMap(Effect.zip(Span.open(name), Effect.clock), ([span, clock]) => {
+  const start: Attempt.Pull = Effect.gen(function*() {
+    const runtime = yield* Effect.runtime()
+    const clock = yield* Effect.clock
+    const span = yield* Span.open(name)
     const startTime = clock.unsafeCurrentTimeNanos()
     end = (exit) =>
       Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
         Effect.zipRight(release(exit)),
         Effect.map(() => Span.end(span, clock, exit))
       )
-    return Effect.flatMap(asked, ({ question, words }) => {
-      Telemetry.describeRequest(span, question)
-      const secrets = [question.content, question.prompt, ...words]
-      return Effect.tap(first({ question, span, clock, secrets }, 0), (deltas) => {
-        pull = attempt?.pull
-        return deltas === undefined
-          ? Effect.void
-          : Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
-      })
-    })
+    const { question, words } = yield* asked
+    Telemetry.describeRequest(span, question)
+    const secrets = [question.content, question.prompt, ...words]
+    const deltas = yield* first({ question, span, clock, runtime, secrets }, 0)
+    pull = attempt?.pull
+    if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
+    return deltas
   })
 
   return {

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as Option from "effect/Option"
@@ -98,8 +99,8 @@ export const sawEnd = (
   if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
   // An interruption is no error, and the span's status says none.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
-  return Effect.zipRight(
-    Metric.incrementBy(deltas, progress?.deltas ?? 0),
-    Metric.increment(repliesWith(outcome))
-  )
+  return Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
+    deltas.unsafeUpdate(progress?.deltas ?? 0, labels)
+    repliesWith(outcome).unsafeUpdate(1, labels)
+  })
 }

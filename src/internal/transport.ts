@@ -10,11 +10,12 @@ import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as GPTalkError from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 import * as Answer from "./answer.js"
@@ -34,7 +35,7 @@ type Secrets = ReadonlyArray<string>
 
 /**
  * Each is for a fiber of its own, since it changes the fiber's context for good: to put it back after each request takes
- * half as long as the request. The scope aborts the request when it is closed.
+ * half as long as the request. When the scope is closed, so is the connection, if it is still needed by then.
  *
  * @internal
  */
@@ -42,7 +43,7 @@ export interface Transport {
   readonly login: (
     fingerprint: string,
     secrets: Secrets
-  ) => Effect.Effect<typeof Protocol.LoginAnswer.Type["data"], GPTalkError.GPTalkError, Scope.Scope>
+  ) => Effect.Effect<typeof Protocol.LoginAnswer.Type["data"], GPTalkError.GPTalkError>
   /** Gives the stream token. */
   readonly text: (
     session: Redacted.Redacted<string>,
@@ -116,27 +117,32 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         : Effect.fail(Fault.toConnectionError(error, exchange)))
     const body = bodyOf(response)
     body.connect(response, yield* Effect.runtime())
-    return { ...settings, ...exchange, response, body }
+    yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
+    return { step: exchange.step, secrets: exchange.secrets, settings, response, body }
   }, Effect.uninterruptible)
 
   const bodyOf = (exchange: Exchange) => () => new Body((error) => Fault.toConnectionError(error, exchange))
 
+  // The scope may be open for long after that.
   const reading = <A>(answer: Answer.Answer, read: Effect.Effect<A, GPTalkError.GPTalkError>) =>
-    Effect.ensuring(read, Effect.sync(() => answer.body.close()))
+    Effect.tapErrorCause(read, () => Effect.sync(() => answer.body.close()))
 
   const json = <A>(exchange: Exchange, decode: Answer.Decode<A>) =>
     Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => reading(answer, Answer.decode(answer, decode)))
 
   return {
     login: (fingerprint, secrets) =>
-      Effect.map(
+      Effect.flatMap(Scope.make(), (scope) =>
         json({
           step: "login",
           secrets,
           request: () => withJson(login, { fingerprint, platform: "fingerprint" })
-        }, decodeLogin),
-        ({ data }) => data
-      ),
+        }, decodeLogin).pipe(
+          Scope.extend(scope),
+          // Only then: to abort a request that is over costs as much as to parse its answer.
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+          Effect.map(({ data }) => data)
+        )),
     text: (session, question, secrets) =>
       Effect.map(
         json({
