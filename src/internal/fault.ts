@@ -15,10 +15,12 @@ export interface ServiceFault {
   readonly detail: string | undefined
 }
 
-const isSuccessCode = (code: unknown): boolean => code === 0 || code === 200 || code === "0" || code === "200"
+const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
+const noErrors: ReadonlyArray<unknown> = [undefined, null, false, ""]
 
-const words = (value: unknown): string | undefined =>
-  typeof value === "string" && value.trim() !== "" ? value : undefined
+const isWords = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
+
+const isCode = (value: unknown): value is number | string => typeof value === "number" || isWords(value)
 
 /**
  * The error that a JSON body or frame carries in place of what was asked, if it does. A `code` of 0 or 200, with its
@@ -28,15 +30,13 @@ const words = (value: unknown): string | undefined =>
  */
 export const serviceFault = (json: unknown): ServiceFault | undefined => {
   if (!Predicate.isRecord(json)) return undefined
-  const nested = Predicate.isRecord(json["error"]) ? json["error"] : {}
-  const code = json["code"] ?? nested["code"]
-  const hasError = json["error"] !== undefined && json["error"] !== null && json["error"] !== false &&
-    json["error"] !== ""
-  const detail = words(nested["message"]) ?? words(nested["msg"]) ?? words(json["error"]) ?? words(json["msg"]) ??
-    words(json["message"])
-  const hasCode = typeof code === "number" || words(code) !== undefined
-  if (!hasError && (isSuccessCode(code) || (!hasCode && detail === undefined))) return undefined
-  return { code: hasCode ? code as number | string : undefined, detail }
+  const { error } = json
+  const nested = Predicate.isRecord(error) ? error : {}
+  const code = [json["code"] ?? nested["code"]].find(isCode)
+  const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
+  return noErrors.includes(error) && (successCodes.includes(code) || (code ?? detail) === undefined)
+    ? undefined
+    : { code, detail }
 }
 
 /** @internal */
@@ -69,21 +69,13 @@ export const retryAfter = (header: string | undefined, now: number): Option.Opti
   return Number.isNaN(date) ? Option.none() : Option.some(Duration.millis(Math.max(0, date - now)))
 }
 
-const isErrorLike = (value: unknown): value is { name?: unknown; code?: unknown; message?: unknown; cause?: unknown } =>
-  typeof value === "object" && value !== null
-
 /**
  * The innermost error says what happened; those around it say that something did.
  */
-const innermost = (error: unknown): unknown => {
-  let current = error
-  for (let depth = 0; depth < 8 && isErrorLike(current); depth++) {
-    const errors = (current as { readonly errors?: unknown }).errors
-    const inner = Array.isArray(errors) && errors.length > 0 ? errors[0] : current.cause
-    if (!isErrorLike(inner)) break
-    current = inner
-  }
-  return current
+const innermost = (error: unknown, depth = 8): unknown => {
+  if (!Predicate.isRecord(error) || depth === 0) return error
+  const inner = Array.isArray(error["errors"]) ? error["errors"][0] ?? error["cause"] : error["cause"]
+  return Predicate.isRecord(inner) ? innermost(inner, depth - 1) : error
 }
 
 const isPlatformError = (error: unknown): error is HttpClientError.HttpClientError =>
@@ -95,17 +87,12 @@ export const toConnectionError = (
   options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
 ): GPTalkError.ConnectionError => {
   // A platform error without a cause has its request in its message, and with it the URL.
-  const foreign = isPlatformError(error)
-    ? innermost(error.cause ?? { name: "Error", message: error.reason })
-    : innermost(error)
-  const { code, message, name } = isErrorLike(foreign) ? foreign : { code: undefined, message: foreign, name: "Error" }
+  const foreign = innermost(isPlatformError(error) ? error.cause ?? { message: error.reason } : error)
+  const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
+  const clean = (value: unknown) => typeof value === "string" ? redact(value, options.secrets) : undefined
   return new GPTalkError.ConnectionError({
     step: options.step,
-    cause: {
-      name: typeof name === "string" ? redact(name, options.secrets) : "Error",
-      code: typeof code === "string" ? redact(code, options.secrets) : undefined,
-      message: typeof message === "string" ? redact(message, options.secrets) : ""
-    }
+    cause: { name: clean(name) ?? "Error", code: clean(code), message: clean(message) ?? "" }
   })
 }
 
