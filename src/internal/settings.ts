@@ -4,38 +4,33 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { InvalidRequestError } from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 import { describe } from "./issue.js"
 
-const parseUrl = (value: string): Option.Option<URL> =>
-  Option.filter(
+const isServiceUrl = (value: unknown): value is string | URL =>
+  (typeof value === "string" || value instanceof URL) &&
+  Option.exists(
     Option.liftThrowable(() => new URL(value))(),
-    (url) => (url.protocol === "http:" || url.protocol === "https:") && url.username === "" && url.password === ""
+    ({ password, protocol, username }) => /^https?:$/.test(protocol) && username + password === ""
   )
 
-const ServiceUrl = Schema.transformOrFail(
-  Schema.Union(Schema.String, Schema.URLFromSelf),
+const ServiceUrl = Schema.transform(
+  Schema.declare(isServiceUrl, { identifier: "an http or https URL without credentials" }),
   Schema.URLFromSelf,
-  {
-    strict: true,
-    decode: (value, _, ast) => Either.fromOption(parseUrl(String(value)), () => new ParseResult.Type(ast, value)),
-    encode: (url) => ParseResult.succeed(url)
-  }
-).annotations({ identifier: "an http or https URL without credentials" })
+  { strict: true, decode: (value) => new URL(value), encode: (url) => url }
+)
+
+const isPositiveDuration = (value: unknown): value is Duration.DurationInput =>
+  Option.exists(Duration.decodeUnknown(value), Duration.greaterThan(0))
 
 /** @internal */
-export const PositiveDuration = Schema.transformOrFail(Schema.Unknown, Schema.DurationFromSelf, {
-  strict: true,
-  decode: (value, _, ast) =>
-    Either.fromOption(
-      Option.filter(Duration.decodeUnknown(value), (duration) => Duration.toMillis(duration) > 0),
-      () => new ParseResult.Type(ast, value)
-    ),
-  encode: (duration) => ParseResult.succeed(duration)
-}).annotations({ identifier: "a duration longer than zero" })
+export const PositiveDuration = Schema.transform(
+  Schema.declare(isPositiveDuration, { identifier: "a duration longer than zero, such as 30 seconds" }),
+  Schema.DurationFromSelf,
+  { strict: true, decode: Duration.decode, encode: (duration) => duration }
+)
 
 /** @internal */
 export const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
@@ -53,22 +48,25 @@ const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).
   )
 )
 
+const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: NoInfer<A>) =>
+  Schema.optionalWith(schema, { default: () => value })
+
 const Timeouts = Schema.Struct({
-  response: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(30) }),
-  firstDelta: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(60) }),
-  idle: Schema.optionalWith(PositiveDuration, { default: () => Duration.seconds(60) })
+  response: withDefault(PositiveDuration, Duration.seconds(30)),
+  firstDelta: withDefault(PositiveDuration, Duration.seconds(60)),
+  idle: withDefault(PositiveDuration, Duration.seconds(60))
 })
 
 const Settings = Schema.Struct({
-  url: Schema.optionalWith(ServiceUrl, { default: () => new URL(Protocol.defaultUrl) }),
-  model: Schema.optionalWith(Schema.NonEmptyString, { default: () => Protocol.defaultModel }),
-  headers: Schema.optionalWith(HttpHeaders, { default: () => ({}) }),
-  usageLimit: Schema.optionalWith(AtLeastOne, { default: () => Protocol.defaultUsageLimit }),
-  retries: Schema.optionalWith(Count, { default: () => 2 }),
-  timeouts: Schema.optionalWith(Timeouts, { default: () => Schema.decodeUnknownSync(Timeouts)({}) }),
-  maxFrameSize: Schema.optionalWith(AtLeastOne, { default: () => 16 * 1024 * 1024 }),
-  maxBodySize: Schema.optionalWith(AtLeastOne, { default: () => 1024 * 1024 }),
-  propagateTrace: Schema.optionalWith(Schema.Boolean, { default: () => false })
+  url: withDefault(ServiceUrl, new URL(Protocol.defaultUrl)),
+  model: withDefault(Schema.NonEmptyString, Protocol.defaultModel),
+  headers: withDefault(HttpHeaders, {}),
+  usageLimit: withDefault(AtLeastOne, Protocol.defaultUsageLimit),
+  retries: withDefault(Count, 2),
+  timeouts: withDefault(Timeouts, Schema.decodeUnknownSync(Timeouts)({})),
+  maxFrameSize: withDefault(AtLeastOne, 16 * 1024 * 1024),
+  maxBodySize: withDefault(AtLeastOne, 1024 * 1024),
+  propagateTrace: withDefault(Schema.Boolean, false)
 })
 
 /** @internal */
