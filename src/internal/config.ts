@@ -3,13 +3,12 @@
  */
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
-import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import * as Fault from "./fault.js"
 import * as Settings from "./settings.js"
 
-const invalid = (message: string): ConfigError.ConfigError => ConfigError.InvalidData([], message)
+const settings = (options: object): Either.Either<Settings.Settings, ConfigError.ConfigError> =>
+  Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
 
 /**
  * Options that `layer` would take, or why not.
@@ -17,60 +16,54 @@ const invalid = (message: string): ConfigError.ConfigError => ConfigError.Invali
  * @internal
  */
 export const validate = <Options extends object>(options: Options): Either.Either<Options, ConfigError.ConfigError> =>
-  Either.mapBoth(Settings.make(options), { onLeft: (error) => invalid(error.issue), onRight: () => options })
+  Either.map(settings(options), () => options)
 
-const units: Record<string, Duration.Unit> = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours" }
+/** `usageLimit` is read from `GPTALK_USAGE_LIMIT`. */
+const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, "_$&").toUpperCase()}`
+
+/** What a variable says is checked as the option that it stands for, in one step: a second would not name it. */
+const checked = <A, B>(
+  config: Config.Config<A>,
+  toOptions: (value: A) => object,
+  select: (settings: Settings.Settings) => B
+): Config.Config<B | undefined> =>
+  Config.mapOrFail(config, (value) => Either.map(settings(toOptions(value)), select)).pipe(
+    Config.withDefault(undefined)
+  )
+
+const option = <Key extends keyof Settings.Settings, A>(
+  key: Key,
+  type: (name: string) => Config.Config<A>,
+  read: (value: A) => unknown = (value) => value
+): Config.Config<Settings.Settings[Key] | undefined> =>
+  checked(type(variable(key)), (value) => ({ [key]: read(value) }), (settings) => settings[key])
+
+const units: Record<string, string> = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours" }
 
 /** As `Duration` reads it ("30 seconds"), or short ("30s", "1.5 min", "500ms"). */
-const duration = (text: string): Either.Either<Duration.Duration, ConfigError.ConfigError> => {
-  const [, amount, short = ""] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$/i.exec(text) ?? []
-  const unit = units[short]
-  return Either.fromOption(
-    Duration.decodeUnknown(unit === undefined ? text.trim() : `${amount} ${unit}`),
-    () => invalid("expected a duration, such as 30 seconds, 30s or 500ms")
+const duration = (text: string): string =>
+  text.trim().replace(/^([\d.]+)\s*(ms|s|m|min|h)$/, (_, amount: string, unit: string) => `${amount} ${units[unit]}`)
+
+const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
+  checked(
+    Config.string(variable(`timeout_${phase}`)),
+    (text) => ({ timeouts: { [phase]: duration(text) } }),
+    (settings) => settings.timeouts[phase]
   )
-}
-
-const headers = Schema.decodeUnknownEither(
-  Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.String }))
-)
-
-/** All in one step: what fails in a second `mapOrFail` does not name its variable. */
-const decodedOption = <A, B>(
-  config: Config.Config<A>,
-  decode: (value: A) => Either.Either<B, ConfigError.ConfigError>,
-  toOptions: (value: B) => object
-): Config.Config<B | undefined> =>
-  Config.option(
-    Config.mapOrFail(config, (value) =>
-      Either.flatMap(decode(value), (decoded) => Either.map(validate(toOptions(decoded)), () => decoded)))
-  ).pipe(
-    Config.map(Option.getOrUndefined)
-  )
-
-const option = <A>(config: Config.Config<A>, toOptions: (value: A) => object): Config.Config<A | undefined> =>
-  decodedOption(config, Either.right, toOptions)
-
-const timeout = (name: string, phase: keyof Settings.Settings["timeouts"]) =>
-  decodedOption(Config.string(name), duration, (value) => ({ timeouts: { [phase]: value } }))
 
 /** @internal */
 export const options = {
-  url: option(Config.string("GPTALK_URL"), (url) => ({ url })),
-  model: option(Config.string("GPTALK_MODEL"), (model) => ({ model })),
-  headers: decodedOption(
-    Config.string("GPTALK_HEADERS"),
-    (text) => Either.mapLeft(headers(text), () => invalid("expected a JSON object of strings")),
-    (headers) => ({ headers })
-  ),
-  usageLimit: option(Config.integer("GPTALK_USAGE_LIMIT"), (usageLimit) => ({ usageLimit })),
-  retries: option(Config.integer("GPTALK_RETRIES"), (retries) => ({ retries })),
+  url: option("url", Config.string),
+  model: option("model", Config.string),
+  headers: option("headers", Config.string, (text) => Either.getOrElse(Fault.parseJson(text), () => text)),
+  usageLimit: option("usageLimit", Config.integer),
+  retries: option("retries", Config.integer),
   timeouts: {
-    response: timeout("GPTALK_TIMEOUT_RESPONSE", "response"),
-    firstDelta: timeout("GPTALK_TIMEOUT_FIRST_DELTA", "firstDelta"),
-    idle: timeout("GPTALK_TIMEOUT_IDLE", "idle")
+    response: timeout("response"),
+    firstDelta: timeout("firstDelta"),
+    idle: timeout("idle")
   },
-  maxFrameSize: option(Config.integer("GPTALK_MAX_FRAME_SIZE"), (maxFrameSize) => ({ maxFrameSize })),
-  maxBodySize: option(Config.integer("GPTALK_MAX_BODY_SIZE"), (maxBodySize) => ({ maxBodySize })),
-  propagateTrace: option(Config.boolean("GPTALK_PROPAGATE_TRACE"), (propagateTrace) => ({ propagateTrace }))
+  maxFrameSize: option("maxFrameSize", Config.integer),
+  maxBodySize: option("maxBodySize", Config.integer),
+  propagateTrace: option("propagateTrace", Config.boolean)
 }
