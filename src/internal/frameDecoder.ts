@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../Protocol.js"
+import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { FrameShape } from "./frameShape.js"
 import { describe } from "./issue.js"
@@ -35,43 +36,6 @@ const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolea
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
-const nothing: Uint8Array = new Uint8Array(0)
-
-/** How far a line end is looked for byte by byte: in a short line a native search costs more than it saves. */
-const near = 64
-
-/** Where the lines of a chunk end. */
-class LineEnds {
-  // Found once each and kept, or a chunk of many lines would be searched from each of them to its end.
-  private nextLF = -1
-  private nextCR = -1
-  private bytes = nothing
-
-  begin(bytes: Uint8Array): void {
-    this.bytes = bytes
-    this.nextLF = this.nextCR = -1
-  }
-
-  /** The first line end from here on, or the end of the chunk. */
-  next(from: number): number {
-    const { bytes } = this
-    const limit = Math.min(from + near, bytes.length)
-    for (let index = from; index < limit; index++) {
-      const byte = bytes[index]
-      if (byte === LF || byte === CR) return index
-    }
-    if (limit === bytes.length) return limit
-    if (this.nextLF < limit) this.nextLF = this.indexOf(LF, limit)
-    if (this.nextCR < limit) this.nextCR = this.indexOf(CR, limit)
-    return Math.min(this.nextLF, this.nextCR)
-  }
-
-  private indexOf(byte: number, from: number): number {
-    const index = this.bytes.indexOf(byte, from)
-    return index === -1 ? this.bytes.length : index
-  }
-}
-
 /** @internal */
 export class FrameDecoder {
   /** Set once the reply has ended, for whatever reason; what comes after that is ignored. */
@@ -84,134 +48,130 @@ export class FrameDecoder {
   readonly passedOver: Array<string> = []
 
   /** Why the last frame could not be read, when no good one has come since. */
-  private unreadable: string | undefined
+  #unreadable: string | undefined
   /** The first half of a surrogate pair, at the end of `text`, that was not handed on yet. */
-  private half = ""
-  private readonly shape = new FrameShape()
-  private readonly lineEnds = new LineEnds()
+  #half = ""
+  readonly #shape = new FrameShape()
   /** What has arrived of the current line beyond what repeats the shape. */
-  private readonly parts: Array<Uint8Array> = []
-  private partsSize = 0
-  private isAfterCR = false
-  private isFirstLine = true
+  #rest = new Bytes()
+  #isFirstLine = true
+  readonly #maxFrameSize: number
 
-  constructor(private readonly maxFrameSize: number) {}
+  constructor(maxFrameSize: number) {
+    this.#maxFrameSize = maxFrameSize
+  }
 
   /** The deltas that become known with the next bytes, behind those that are there already. */
   push(bytes: Uint8Array, deltas: Array<string> = []): Array<string> {
-    if (bytes.length === 0) return deltas
-    let index = this.isAfterCR && bytes[0] === LF ? 1 : 0
-    this.isAfterCR = false
-    this.lineEnds.begin(bytes)
-    while (index < bytes.length && this.outcome === undefined) {
-      index += this.shape.match(bytes, index)
-      const end = this.lineEnds.next(index)
-      if (end === bytes.length) {
-        this.hold(bytes, index, end)
-        break
-      }
-      this.endLine(bytes, index, end, deltas)
-      index = end + 1
-      if (bytes[end] === CR) {
-        if (index === bytes.length) this.isAfterCR = true
-        else if (bytes[index] === LF) index++
-      }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    let start = 0
+    while (start < bytes.length && this.outcome === undefined) {
+      if (this.#rest.length === 0) start += this.#shape.match(bytes, view, start)
+      // A line that ends with both has an empty one between them, which means nothing.
+      let end = start
+      while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end++
+      this.#read(bytes, start, end, deltas)
+      start = end + 1
     }
-    // What a chunk is cut from may be far larger than it, and a reply can be open for long.
-    this.lineEnds.begin(nothing)
-    this.shape.letGo()
     return deltas
   }
 
   /** The connection has ended: a last line without a line end counts only when it is `[DONE]`. */
   end(): Array<string> {
     const deltas: Array<string> = []
-    if (this.outcome === undefined && this.payload(this.line())?.startsWith(Protocol.done) === true) {
-      this.endReply(deltas)
+    const { bytes, length } = this.#rest
+    if (this.outcome === undefined && this.#payload(this.#line(bytes, 0, length))?.startsWith(Protocol.done) === true) {
+      this.#endReply(deltas)
     }
     return deltas
   }
 
-  private hold(bytes: Uint8Array, start: number, end: number): void {
-    if (end > start) this.parts.push(bytes.subarray(start, end))
-    this.partsSize += end - start
-    if (this.shape.matched + this.partsSize > this.maxFrameSize) {
+  /** Reads on in the current line, which ends where the chunk does not. */
+  #read(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
+    const rest = this.#rest
+    if (this.#shape.matched + rest.length + end - start > this.#maxFrameSize) {
       this.outcome = {
         _tag: "Malformed",
-        issue: `expected a frame of at most ${this.maxFrameSize} bytes, found a larger one`
+        issue: `expected a frame of at most ${this.#maxFrameSize} bytes, found a larger one`
       }
+    } else if (end === bytes.length) {
+      rest.append(bytes, start, end)
+    } else if (rest.length === 0) {
+      this.#endLine(bytes, start, end, deltas)
+    } else {
+      rest.append(bytes, start, end)
+      this.#endLine(rest.bytes, 0, rest.length, deltas)
+      this.#rest = new Bytes()
     }
   }
 
   /** The line ends with what stands between `start` and `end`. */
-  private endLine(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
-    const isWhole = this.partsSize === 0 && this.shape.matched + end - start <= this.maxFrameSize
-    const tail = isWhole ? this.shape.continuation(bytes, start, end) : undefined
+  #endLine(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
+    const tail = this.#shape.continuation(bytes, start, end)
     if (tail !== undefined) {
-      this.addText(tail, deltas)
-      this.isGood()
-    } else {
-      this.hold(bytes, start, end)
-      if (this.outcome === undefined && this.shape.matched + this.partsSize > 0) this.readLine(this.line(), deltas)
-      this.parts.length = 0
-      this.partsSize = 0
+      this.#addText(tail, deltas)
+      this.#isGood()
+    } else if (this.#shape.matched + end - start > 0) {
+      this.#readLine(this.#line(bytes, start, end), deltas)
     }
-    this.shape.restart()
-    this.isFirstLine = false
+    this.#shape.matched = 0
+    this.#isFirstLine = false
   }
 
-  private line(): Uint8Array {
-    const { repeated } = this.shape
-    return concat([repeated, ...this.parts], repeated.length + this.partsSize)
+  #line(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    const { repeated } = this.#shape
+    const line = new Uint8Array(repeated.length + end - start)
+    line.set(repeated)
+    line.set(bytes.subarray(start, end), repeated.length)
+    return line
   }
 
-  private readLine(line: Uint8Array, deltas: Array<string>): void {
-    const payload = this.payload(line)
+  #readLine(line: Uint8Array, deltas: Array<string>): void {
+    const payload = this.#payload(line)
     if (payload === undefined) return
-    if (payload.startsWith(Protocol.done)) return this.endReply(deltas)
+    if (payload.startsWith(Protocol.done)) return this.#endReply(deltas)
     Either.match(Fault.parseJson(payload), {
-      onLeft: (issue) => this.passOver(issue),
+      onLeft: (issue) => this.#passOver(issue),
       onRight: (json) => {
-        const text = this.readFrame(json, deltas)
-        // A byte order mark is nothing but the first line's, so it must not be taken for a part of the shape.
-        if (text === this.text && line[0] === dataField[0]) this.shape.learn(line, payload)
+        const text = this.#readFrame(json, deltas)
+        if (text === this.text) this.#shape.learn(line)
       }
     })
   }
 
   /** What follows `data:` on the line, if it is such a line and means something. */
-  private payload(line: Uint8Array): string | undefined {
-    const start = this.isFirstLine && startsWith(line, byteOrderMark, 0) ? byteOrderMark.length : 0
+  #payload(line: Uint8Array): string | undefined {
+    const start = this.#isFirstLine && startsWith(line, byteOrderMark, 0) ? byteOrderMark.length : 0
     if (!startsWith(line, dataField, start)) return undefined
     const payload = Either.try(() => utf8.decode(line.subarray(start + dataField.length)).trim())
     if (Either.isLeft(payload)) {
-      this.passOver("expected UTF-8, found other bytes")
+      this.#passOver("expected UTF-8, found other bytes")
       return undefined
     }
     return payload.right === "" || payload.right.startsWith(":") ? undefined : payload.right
   }
 
-  private passOver(issue: string): void {
-    this.unreadable = issue
+  #passOver(issue: string): void {
+    this.#unreadable = issue
     this.passedOver.push(issue)
   }
 
-  private isGood(): void {
+  #isGood(): void {
     this.goodFrames++
-    this.unreadable = undefined
+    this.#unreadable = undefined
   }
 
-  private endReply(deltas: Array<string>): void {
-    if (this.unreadable !== undefined) {
-      this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.unreadable}` }
+  #endReply(deltas: Array<string>): void {
+    if (this.#unreadable !== undefined) {
+      this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.#unreadable}` }
       return
     }
-    if (this.half !== "") deltas.push("\ufffd")
+    if (this.#half !== "") deltas.push("\ufffd")
     this.outcome = { _tag: "Done" }
   }
 
   /** The frame's `content`, where it is a good one. */
-  private readFrame(json: unknown, deltas: Array<string>): string | undefined {
+  #readFrame(json: unknown, deltas: Array<string>): string | undefined {
     const hasContent = Predicate.hasProperty(json, "content") && json.content !== null
     // An empty content is as good as none beside what can only be an error.
     const fault = !hasContent ||
@@ -224,39 +184,29 @@ export class FrameDecoder {
     }
     const frame = decodeFrame(json)
     if (Either.isLeft(frame)) {
-      this.passOver(describe(frame.left))
+      this.#passOver(describe(frame.left))
       return undefined
     }
     const { content } = frame.right
     if (content.startsWith(this.text)) {
-      this.addText(content.slice(this.text.length), deltas)
+      this.#addText(content.slice(this.text.length), deltas)
     } else if (!this.text.startsWith(content)) {
       this.outcome = { _tag: "Malformed", issue: "expected text that continues what came before, found other text" }
       return undefined
     }
-    this.isGood()
+    this.#isGood()
     return content
   }
 
-  private addText(tail: string, deltas: Array<string>): void {
+  #addText(tail: string, deltas: Array<string>): void {
     if (tail === "") return
     this.text += tail
-    const text = this.half + tail
+    const text = this.#half + tail
     const isHalf = isHighSurrogate(text.charCodeAt(text.length - 1))
-    this.half = isHalf ? text.slice(-1) : ""
+    this.#half = isHalf ? text.slice(-1) : ""
     const delta = isHalf ? text.slice(0, -1) : text
     if (delta !== "") deltas.push(hasSurrogate.test(delta) ? delta.replace(/\p{Surrogate}/gu, "\ufffd") : delta)
   }
 }
 
 const hasSurrogate = /[\ud800-\udfff]/
-
-const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const part of parts) {
-    whole.set(part, offset)
-    offset += part.length
-  }
-  return whole
-}

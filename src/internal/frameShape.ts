@@ -7,13 +7,13 @@
  *
  * - H and T are plain ASCII without a backslash and `"content"` stands in them once, as a key with a string; the
  *   top-level key `content` was found by parsing, so this is it, and there is no other;
- * - C ended at a bare quote, so no escape and no character is left open in it; D is complete in itself: it has no
- *   control byte, no bare quote, is UTF-8, and where it has a backslash `JSON.parse` accepts it as a string. So C·D is
- *   one JSON string, and T follows it as it followed C;
+ * - C ended at a bare quote, so no escape and no character is left open in it; D is complete in itself: it is UTF-8 that
+ *   stands, between quotes, for one JSON string. So C·D is one JSON string, and T follows it as it followed C;
  * - all the rest of the line is the same to the byte, so all the rest of the object is the same.
  *
  * Anything else is for the caller to parse.
  */
+import { Bytes } from "./bytes.js"
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -23,12 +23,13 @@ const key = "\"content\""
 const opening = /[\t ]*:[\t ]*"/y
 const plain = /^[\t\x20-\x5b\x5d-\x7e]*$/
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-const empty = new Uint8Array(0)
+/** A character for each byte. */
+const latin1 = new TextDecoder("latin1")
 
 /** How many bytes are compared at a time: four words of 64 bits. */
 const stride = 32
 
-/** Up to this many bytes are handled one by one, which costs less than a native call. */
+/** Up to this many bytes are decoded one by one, which costs less than a native call. */
 const short = 32
 
 /** @internal */
@@ -36,148 +37,92 @@ export class FrameShape {
   /** How much of the current line repeats H·C. */
   matched = 0
 
-  /** H·C, in a buffer that grows; 0 bytes of it while there is no shape. */
-  private prefix = new Uint8Array(256)
-  private words = new DataView(this.prefix.buffer)
-  private others: DataView = this.words
-  private length = 0
-  private tail = empty
-  /** Whether the current line has repeated H·C so far. */
-  private isRepeating = false
+  /** H·C; empty while there is no shape. */
+  #prefix = new Bytes()
+  #tail = new Uint8Array(0)
 
   /** The part of the current line that is not given to the caller again. */
   get repeated(): Uint8Array {
-    return this.prefix.subarray(0, this.matched)
-  }
-
-  /** Holds on to no chunk. */
-  letGo(): void {
-    this.others = this.words
-  }
-
-  /** A new line begins. */
-  restart(): void {
-    this.matched = 0
-    this.isRepeating = this.length > 0
-  }
-
-  /** How many of the bytes from here on repeat the shape further. */
-  match(bytes: Uint8Array, from: number): number {
-    if (!this.isRepeating) return 0
-    const count = Math.min(this.length - this.matched, bytes.length - from)
-    const same = this.countSame(bytes, from, count)
-    this.matched += same
-    if (same < count) this.isRepeating = false
-    return same
+    return this.#prefix.bytes.subarray(0, this.matched)
   }
 
   /**
-   * Floats compare at several times the speed of bytes. They are equal exactly when their bytes are: the one
-   * exception, zero with its two signs, would be eight bytes of which seven are NUL, which JSON has none of; and a NaN,
-   * which is not equal to itself, is left to the bytes.
+   * How many of the bytes from here on repeat the shape further. `view` is one of the same bytes: floats compare at
+   * several times the speed of bytes. They are equal exactly when their bytes are: the one exception, zero with its two
+   * signs, would be eight bytes of which seven are NUL, which JSON has none of; and a NaN, which is not equal to itself,
+   * is left to the bytes.
    */
-  private countSame(bytes: Uint8Array, from: number, count: number): number {
-    const { matched, prefix, words } = this
-    let index = 0
-    if (count >= stride) {
-      // Chunks of one read share a buffer, and a view costs as much as to compare a short frame.
-      if (bytes.buffer !== this.others.buffer) this.others = new DataView(bytes.buffer)
-      const { others } = this
-      const offset = bytes.byteOffset + from
-      const last = count - stride
-      while (
-        index <= last &&
-        words.getFloat64(matched + index, true) === others.getFloat64(offset + index, true) &&
-        words.getFloat64(matched + index + 8, true) === others.getFloat64(offset + index + 8, true) &&
-        words.getFloat64(matched + index + 16, true) === others.getFloat64(offset + index + 16, true) &&
-        words.getFloat64(matched + index + 24, true) === others.getFloat64(offset + index + 24, true)
-      ) index += stride
-    }
-    while (index < count && prefix[matched + index] === bytes[from + index]) index++
-    return index
+  match(bytes: Uint8Array, view: DataView, from: number): number {
+    const prefix = this.#prefix
+    const { matched } = this
+    const count = Math.min(prefix.length - matched, bytes.length - from)
+    let same = 0
+    while (
+      same + stride <= count &&
+      prefix.view.getFloat64(matched + same, true) === view.getFloat64(from + same, true) &&
+      prefix.view.getFloat64(matched + same + 8, true) === view.getFloat64(from + same + 8, true) &&
+      prefix.view.getFloat64(matched + same + 16, true) === view.getFloat64(from + same + 16, true) &&
+      prefix.view.getFloat64(matched + same + 24, true) === view.getFloat64(from + same + 24, true)
+    ) same += stride
+    while (same < count && prefix.bytes[matched + same] === bytes[from + same]) same++
+    this.matched += same
+    return same
   }
 
   /** What the current line, of which these bytes do not repeat H·C, adds to the text, if it is a continuation. */
   continuation(bytes: Uint8Array, start: number, end: number): string | undefined {
-    const { tail } = this
+    const tail = this.#tail
     const tailStart = end - tail.length
-    // A line that ends within H·C does not repeat it: its end differs.
-    if (!this.isRepeating || tailStart < start) return undefined
+    if (this.matched === 0 || this.matched < this.#prefix.length || tailStart < start) return undefined
     for (let index = 0; index < tail.length; index++) {
       if (bytes[tailStart + index] !== tail[index]) return undefined
     }
-    if (tailStart === start) return ""
     const text = decode(bytes, start, tailStart)
-    if (text !== undefined) this.append(bytes, start, tailStart)
+    if (text !== undefined) this.#prefix.append(bytes, start, tailStart)
     return text
   }
 
-  /**
-   * Learns the shape of a line that was parsed whole and whose `content` is all that is known. `payload` is what
-   * follows `data:`, as text.
-   */
-  learn(line: Uint8Array, payload: string): void {
-    this.length = 0
-    const at = payload.indexOf(key)
+  /** Learns the shape of a line that was parsed whole and whose `content` is all that is known. */
+  learn(line: Uint8Array): void {
+    this.#prefix.length = 0
+    const text = latin1.decode(line)
+    const at = text.indexOf(key)
     opening.lastIndex = at + key.length
-    if (at === -1 || !opening.test(payload)) return
+    if (at === -1 || !opening.test(text)) return
     const start = opening.lastIndex
-    const end = closingQuote(payload, start)
-    const head = payload.slice(0, start)
-    const tail = payload.slice(end)
-    if (!plain.test(head) || !plain.test(tail) || tail.includes(key)) return
-    // The payload was trimmed: only when nothing but plain white space was cut off are bytes and text in step.
-    const tailStart = line.lastIndexOf(tail.charCodeAt(tail.length - 1)) + 1 - tail.length
-    this.tail = line.slice(tailStart)
-    this.append(line, 0, tailStart)
+    let end = start
+    while (end < line.length && line[end] !== QUOTE) end += line[end] === BACKSLASH ? 2 : 1
+    const tail = text.slice(end)
+    if (!plain.test(text.slice(0, start)) || !plain.test(tail) || tail.includes(key)) return
+    this.#tail = line.slice(end)
+    this.#prefix.append(line, 0, end)
   }
-
-  private append(bytes: Uint8Array, start: number, end: number): void {
-    const length = this.length + end - start
-    if (length > this.prefix.length) {
-      const grown = new Uint8Array(Math.max(this.prefix.length * 2, length))
-      grown.set(this.prefix.subarray(0, this.length))
-      this.prefix = grown
-      this.words = new DataView(grown.buffer)
-    }
-    if (end - start <= short) {
-      for (let index = start; index < end; index++) {
-        this.prefix[this.length++] = bytes[index]!
-      }
-    } else this.prefix.set(bytes.subarray(start, end), this.length)
-    this.length = length
-  }
-}
-
-const closingQuote = (text: string, from: number): number => {
-  let index = from
-  while (index < text.length) {
-    const code = text.charCodeAt(index)
-    if (code === QUOTE) return index
-    index += code === BACKSLASH ? 2 : 1
-  }
-  return index
 }
 
 /** The text of D, when it is complete in itself. */
-const decode = (bytes: Uint8Array, start: number, end: number): string | undefined => {
-  let hasEscape = false
-  let isAscii = end - start <= short
+const decode = (bytes: Uint8Array, start: number, end: number): string | undefined =>
+  (end - start <= short ? decodePlain(bytes, start, end) : undefined) ?? decodeAny(bytes.subarray(start, end))
+
+/** The most frequent letters, of one byte and of two; all else is for `decodeAny`. */
+const decodePlain = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let text = ""
   for (let index = start; index < end; index++) {
     const byte = bytes[index]!
-    if (byte < SPACE || byte === QUOTE) return undefined
-    if (byte > 0x7f) isAscii = false
-    if (isAscii) text += String.fromCharCode(byte)
-    if (byte === BACKSLASH) {
-      hasEscape = true
-      // Whatever is escaped, a quote too, is for `JSON.parse` to judge.
-      if (++index < end && isAscii) text += String.fromCharCode(bytes[index]!)
+    if (byte < 0x80) {
+      if (byte < SPACE || byte === QUOTE || byte === BACKSLASH) return undefined
+      text += String.fromCharCode(byte)
+    } else {
+      const next = index + 1 < end ? bytes[++index]! : 0
+      if (byte < 0xc2 || byte > 0xdf || next >> 6 !== 2) return undefined
+      text += String.fromCharCode((byte & 0x1f) << 6 | next & 0x3f)
     }
   }
+  return text
+}
+
+const decodeAny = (bytes: Uint8Array): string | undefined => {
   try {
-    if (!isAscii) text = utf8.decode(bytes.subarray(start, end))
-    return hasEscape ? JSON.parse(`"${text}"`) as string : text
+    return JSON.parse(`"${utf8.decode(bytes)}"`) as string
   } catch {
     return undefined
   }
