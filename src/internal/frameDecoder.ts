@@ -7,12 +7,11 @@
  */
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import * as Protocol from "../Protocol.js"
 import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { FrameShape } from "./frameShape.js"
-import { describe } from "./issue.js"
+import { kind } from "./issue.js"
 
 /**
  * How a reply ended.
@@ -29,7 +28,6 @@ const CR = 0x0d
 const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
 const dataField = new TextEncoder().encode("data:")
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 
 const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolean =>
   prefix.every((byte, index) => bytes[from + index] === byte)
@@ -110,7 +108,6 @@ export class FrameDecoder {
     const tail = this.#shape.continuation(bytes, start, end)
     if (tail !== undefined) {
       this.#addText(tail, deltas)
-      this.#isGood()
     } else if (this.#shape.matched + end - start > 0) {
       this.#readLine(this.#line(bytes, start, end), deltas)
     }
@@ -130,13 +127,31 @@ export class FrameDecoder {
     const payload = this.#payload(line)
     if (payload === undefined) return
     if (payload.startsWith(Protocol.done)) return this.#endReply(deltas)
-    Either.match(Fault.parseJson(payload), {
-      onLeft: (issue) => this.#passOver(issue),
-      onRight: (json) => {
-        const text = this.#readFrame(json, deltas)
-        if (text === this.text) this.#shape.learn(line)
-      }
-    })
+    const json = Fault.parseJson(payload)
+    if (Either.isLeft(json)) return this.#passOver(json.left)
+    const { code, content, error } = Predicate.isRecord(json.right) ? json.right : {}
+    const isText = content !== undefined && content !== null
+    // An empty content is as good as none beside what can only be an error.
+    const isAlone = isText && (content !== "" || (code === undefined && error === undefined))
+    const fault = isAlone ? undefined : Fault.serviceFault(json.right)
+    if (fault !== undefined) {
+      this.outcome = { _tag: "ServiceFault", fault }
+    } else if (isText && typeof content !== "string") {
+      this.#passOver(`content: expected a string, found ${kind(content)}`)
+    } else if (isText) {
+      this.#readText(content, line, deltas)
+    }
+  }
+
+  #readText(content: string, line: Uint8Array, deltas: Array<string>): void {
+    if (content.startsWith(this.text)) {
+      this.#addText(content.slice(this.text.length), deltas)
+      this.#shape.learn(line)
+    } else if (this.text.startsWith(content)) {
+      this.#addText("", deltas)
+    } else {
+      this.outcome = { _tag: "Malformed", issue: "expected text that continues what came before, found other text" }
+    }
   }
 
   /** What follows `data:` on the line, if it is such a line and means something. */
@@ -156,11 +171,6 @@ export class FrameDecoder {
     this.passedOver.push(issue)
   }
 
-  #isGood(): void {
-    this.goodFrames++
-    this.#unreadable = undefined
-  }
-
   #endReply(deltas: Array<string>): void {
     if (this.#unreadable !== undefined) {
       this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.#unreadable}` }
@@ -170,41 +180,14 @@ export class FrameDecoder {
     this.outcome = { _tag: "Done" }
   }
 
-  /** The frame's `content`, where it is a good one. */
-  #readFrame(json: unknown, deltas: Array<string>): string | undefined {
-    const hasContent = Predicate.hasProperty(json, "content") && json.content !== null
-    // An empty content is as good as none beside what can only be an error.
-    const fault = !hasContent ||
-        (json.content === "" && (Predicate.hasProperty(json, "error") || Predicate.hasProperty(json, "code")))
-      ? Fault.serviceFault(json)
-      : undefined
-    if (!hasContent || fault !== undefined) {
-      if (fault !== undefined) this.outcome = { _tag: "ServiceFault", fault }
-      return undefined
-    }
-    const frame = decodeFrame(json)
-    if (Either.isLeft(frame)) {
-      this.#passOver(describe(frame.left))
-      return undefined
-    }
-    const { content } = frame.right
-    if (content.startsWith(this.text)) {
-      this.#addText(content.slice(this.text.length), deltas)
-    } else if (!this.text.startsWith(content)) {
-      this.outcome = { _tag: "Malformed", issue: "expected text that continues what came before, found other text" }
-      return undefined
-    }
-    this.#isGood()
-    return content
-  }
-
+  /** What a good frame adds. */
   #addText(tail: string, deltas: Array<string>): void {
-    if (tail === "") return
+    this.goodFrames++
+    this.#unreadable = undefined
     this.text += tail
     const text = this.#half + tail
-    const isHalf = isHighSurrogate(text.charCodeAt(text.length - 1))
-    this.#half = isHalf ? text.slice(-1) : ""
-    const delta = isHalf ? text.slice(0, -1) : text
+    this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
+    const delta = this.#half === "" ? text : text.slice(0, -1)
     if (delta !== "") deltas.push(hasSurrogate.test(delta) ? delta.replace(/\p{Surrogate}/gu, "\ufffd") : delta)
   }
 }
