@@ -32,6 +32,16 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolean =>
   prefix.every((byte, index) => bytes[from + index] === byte)
 
+const small = new DataView(new ArrayBuffer(1024))
+const smallBytes = new Uint8Array(small.buffer)
+
+/** To copy a small chunk costs less than a view of it. */
+const viewOf = (bytes: Uint8Array): DataView => {
+  if (bytes.length > smallBytes.length) return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  smallBytes.set(bytes)
+  return small
+}
+
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 /** @internal */
@@ -61,7 +71,7 @@ export class FrameDecoder {
 
   /** The deltas that become known with the next bytes, behind those that are there already. */
   push(bytes: Uint8Array, deltas: Array<string> = []): Array<string> {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const view = viewOf(bytes)
     let start = 0
     while (start < bytes.length && this.outcome === undefined) {
       if (this.#rest.length === 0) start += this.#shape.match(bytes, view, start)
