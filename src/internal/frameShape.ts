@@ -99,25 +99,33 @@ export class FrameShape {
   }
 }
 
+const escapes: { readonly [byte: number]: string } = { [QUOTE]: "\"", [BACKSLASH]: "\\", 0x6e: "\n" }
+
 /** The text of D, when it is complete in itself. */
 const decode = (bytes: Uint8Array, start: number, end: number): string | undefined =>
   (end - start <= short ? decodePlain(bytes, start, end) : undefined) ?? decodeAny(bytes.subarray(start, end))
 
-/** The most frequent letters, of one byte and of two; all else is for `decodeAny`. */
+/** What is most frequent: letters of one byte and of two, and the escapes of prose; all else is for `decodeAny`. */
 const decodePlain = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let text = ""
-  for (let index = start; index < end; index++) {
-    const byte = bytes[index]!
-    if (byte < 0x80) {
-      if (byte < SPACE || byte === QUOTE || byte === BACKSLASH) return undefined
+  let index = start
+  while (index < end) {
+    const byte = bytes[index++]!
+    if (byte === BACKSLASH) {
+      const escaped = escapes[bytes[index++]!]
+      if (escaped === undefined) return undefined
+      text += escaped
+    } else if (byte < 0x80) {
+      if (byte < SPACE || byte === QUOTE) return undefined
       text += String.fromCharCode(byte)
     } else {
-      const next = index + 1 < end ? bytes[++index]! : 0
+      const next = bytes[index++]!
       if (byte < 0xc2 || byte > 0xdf || next >> 6 !== 2) return undefined
       text += String.fromCharCode((byte & 0x1f) << 6 | next & 0x3f)
     }
   }
-  return text
+  // An escape that is cut short has read on in T.
+  return index === end ? text : undefined
 }
 
 const decodeAny = (bytes: Uint8Array): string | undefined => {
