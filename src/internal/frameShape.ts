@@ -53,18 +53,18 @@ export class FrameShape {
    * is left to the bytes.
    */
   match(bytes: Uint8Array, view: DataView, from: number): number {
-    const prefix = this.#prefix
     const { matched } = this
-    const count = Math.min(prefix.length - matched, bytes.length - from)
+    const { bytes: known, length, view: words } = this.#prefix
+    const count = Math.min(length - matched, bytes.length - from)
     let same = 0
     while (
       same + stride <= count &&
-      prefix.view.getFloat64(matched + same, true) === view.getFloat64(from + same, true) &&
-      prefix.view.getFloat64(matched + same + 8, true) === view.getFloat64(from + same + 8, true) &&
-      prefix.view.getFloat64(matched + same + 16, true) === view.getFloat64(from + same + 16, true) &&
-      prefix.view.getFloat64(matched + same + 24, true) === view.getFloat64(from + same + 24, true)
+      words.getFloat64(matched + same, true) === view.getFloat64(from + same, true) &&
+      words.getFloat64(matched + same + 8, true) === view.getFloat64(from + same + 8, true) &&
+      words.getFloat64(matched + same + 16, true) === view.getFloat64(from + same + 16, true) &&
+      words.getFloat64(matched + same + 24, true) === view.getFloat64(from + same + 24, true)
     ) same += stride
-    while (same < count && prefix.bytes[matched + same] === bytes[from + same]) same++
+    while (same < count && known[matched + same] === bytes[from + same]) same++
     this.matched += same
     return same
   }
