@@ -10,7 +10,7 @@ import * as Predicate from "effect/Predicate"
 import * as Protocol from "../Protocol.js"
 import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
-import { FrameShape } from "./frameShape.js"
+import { FrameShape, latin1 } from "./frameShape.js"
 import { kind } from "./issue.js"
 
 /**
@@ -25,12 +25,10 @@ export type Outcome =
 
 const LF = 0x0a
 const CR = 0x0d
-const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
-const dataField = new TextEncoder().encode("data:")
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const startsWith = (bytes: Uint8Array, prefix: Uint8Array, from: number): boolean =>
-  prefix.every((byte, index) => bytes[from + index] === byte)
+/** The first line may have a byte order mark, here as its bytes. */
+const firstField = /^(\xef\xbb\xbf)?data:/
+const field = /^data:/
+const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const small = new DataView(new ArrayBuffer(1024))
 const smallBytes = new Uint8Array(small.buffer)
@@ -166,9 +164,9 @@ export class FrameDecoder {
 
   /** What follows `data:` on the line, if it is such a line and means something. */
   #payload(line: Uint8Array): string | undefined {
-    const start = this.#isFirstLine && startsWith(line, byteOrderMark, 0) ? byteOrderMark.length : 0
-    if (!startsWith(line, dataField, start)) return undefined
-    const payload = Either.try(() => utf8.decode(line.subarray(start + dataField.length)).trim())
+    const match = (this.#isFirstLine ? firstField : field).exec(latin1.decode(line))
+    if (match === null) return undefined
+    const payload = Either.try(() => utf8.decode(line.subarray(match[0].length)).trim())
     if (Either.isLeft(payload)) {
       this.#passOver("expected UTF-8, found other bytes")
       return undefined

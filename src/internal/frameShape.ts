@@ -23,8 +23,12 @@ const key = "\"content\""
 const opening = /[\t ]*:[\t ]*"/y
 const plain = /^[\t\x20-\x5b\x5d-\x7e]*$/
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-/** A character for each byte. */
-const latin1 = new TextDecoder("latin1")
+/**
+ * A character for each byte.
+ *
+ * @internal
+ */
+export const latin1 = new TextDecoder("latin1")
 
 /** How many bytes are compared at a time: four words of 64 bits. */
 const stride = 32
