@@ -14,13 +14,12 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
 import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
+import * as Running from "./internal/running.js"
 import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
 import * as Protocol from "./Protocol.js"
@@ -67,26 +66,25 @@ const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefine
 /** How many bytes of frames are made before the client has taken them: each frame repeats the whole reply so far. */
 const batchSize = 16 * 1024
 
+type Frames = Channel.Channel<Chunk.Chunk<Uint8Array>>
+type Writer = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown>
+
 /**
- * The frames of a reply. A failure, of whatever kind, ends it with an error frame and without `[DONE]`.
+ * The frames of a reply, all that are there at once as one piece. A failure, of whatever kind, ends it with an error
+ * frame and without `[DONE]`.
  */
-const toFrames = (deltas: Stream.Stream<string, unknown>): Stream.Stream<Uint8Array> => {
-  type Frames = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown>
+const toFrames = (deltas: Stream.Stream<string, unknown>): Frames => {
   const encoder = new FrameEncoder()
-  const write = (frame: Uint8Array) => Channel.write(Chunk.of(frame))
-  const writeAll = (deltas: ReadonlyArray<string>, from: number): Frames => {
-    const batch: Array<Uint8Array> = []
+  const write = (frames: Uint8Array) => Channel.write(Chunk.of(frames))
+  const writeAll = (deltas: ReadonlyArray<string>, from: number): Writer => {
     let index = from
-    for (let size = 0; index < deltas.length && size < batchSize; index++) {
-      if (deltas[index] === "") continue
-      const frame = encoder.frame(deltas[index]!)
-      size += frame.length
-      batch.push(frame)
+    for (; index < deltas.length && encoder.size < batchSize; index++) {
+      if (deltas[index] !== "") encoder.add(deltas[index]!)
     }
-    const next = () => index < deltas.length ? writeAll(deltas, index) : frames
-    return Channel.flatMap(Channel.write(Chunk.unsafeFromArray(batch)), next)
+    const next = () => index < deltas.length ? writeAll(deltas, index) : writer
+    return encoder.size === 0 ? next() : Channel.flatMap(write(encoder.take()), next)
   }
-  const frames: Frames = Channel.readWithCause({
+  const writer: Writer = Channel.readWithCause({
     onInput: (chunk: Chunk.Chunk<string>) => writeAll(Chunk.toReadonlyArray(chunk), 0),
     onFailure: (cause: Cause.Cause<unknown>) =>
       Channel.zipRight(
@@ -95,7 +93,7 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Stream.Stream<Uint8Ar
       ),
     onDone: () => write(doneFrame)
   })
-  return Stream.pipeThroughChannel(deltas, frames)
+  return Channel.pipeTo(Stream.toChannel(deltas), writer)
 }
 
 /** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */
@@ -114,28 +112,6 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
     (previous) => (request: HttpServerRequest.HttpServerRequest) => isStreamRequest(request) || previous(request)
   )
 )
-
-interface Replies {
-  readonly count: () => number
-  readonly register: Effect.Effect<void, never, Scope.Scope>
-}
-
-/**
- * Running replies end with the layer, whatever their responders do: an HTTP server that closes waits for them.
- */
-const makeReplies: Effect.Effect<Replies, never, Scope.Scope> = Effect.gen(function*() {
-  const running = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-  yield* Effect.addFinalizer(() => Fiber.interruptAll(running))
-  return {
-    count: () => running.size,
-    register: Effect.withFiberRuntime((fiber) =>
-      Effect.acquireRelease(
-        Effect.sync(() => running.add(fiber)),
-        () => Effect.sync(() => running.delete(fiber))
-      )
-    )
-  }
-})
 
 /**
  * The three routes of the protocol, below `/api/chatgpt`. Every error is JSON of the shape `{"code", "msg"}` with the
@@ -158,8 +134,8 @@ export const layer = (
 const routes = (settings: ServerSettings.ServerSettings) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
     const responder = yield* Responder.Responder
-    const replies = yield* makeReplies
-    const bodies = { maxSize: settings.maxBodySize, scope: yield* Effect.scope }
+    const replies = yield* Running.make
+    const bodies = { maxSize: settings.maxBodySize, running: yield* Running.make, scope: yield* Effect.scope }
     const store = new SessionStore(settings)
 
     const login = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
@@ -189,11 +165,11 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     const stream = Effect.fnUntraced(function*() {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
-      if (replies.count() >= settings.maxReplies) return yield* refuse(429, "too many replies are running")
+      if (replies.size >= settings.maxReplies) return yield* refuse(429, "too many replies are running")
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
       const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
-      return HttpServerResponse.stream(Stream.unwrapScoped(Effect.as(replies.register, frames)), {
+      return HttpServerResponse.stream(Stream.fromChannel(Running.channel(frames, replies)), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
       })

@@ -10,22 +10,44 @@ const tail = utf8.encode("\"}\n\n")
 
 /** @internal */
 export class FrameEncoder {
+  /** The last frame, but for its tail; every frame before it is a beginning of it. */
   private buffer = new Uint8Array(1024)
   private length = head.length
+  /** Where the frames that wait end in the buffer. */
+  private ends: Array<number> = []
+  private waiting = 0
 
   constructor() {
     this.buffer.set(head)
   }
 
-  /** The frame of the text so far, this delta included. */
-  frame(delta: string): Uint8Array {
+  /** How many bytes `take` would give. */
+  get size(): number {
+    return this.waiting
+  }
+
+  /** Adds the frame of the text so far, this delta included. */
+  add(delta: string): void {
     const escaped = JSON.stringify(delta).slice(1, -1)
     // A UTF-16 unit takes at most three bytes of UTF-8.
-    this.reserve(escaped.length * 3 + tail.length)
-    const { written } = utf8.encodeInto(escaped, this.buffer.subarray(this.length))
-    this.length += written
-    this.buffer.set(tail, this.length)
-    return this.buffer.slice(0, this.length + tail.length)
+    this.reserve(escaped.length * 3)
+    this.length += utf8.encodeInto(escaped, this.buffer.subarray(this.length)).written
+    this.ends.push(this.length)
+    this.waiting += this.length + tail.length
+  }
+
+  /** The frames added since, in one piece: what costs a server is how often it writes, far more than how much. */
+  take(): Uint8Array {
+    const frames = new Uint8Array(this.waiting)
+    let offset = 0
+    for (const end of this.ends) {
+      frames.set(this.buffer.subarray(0, end), offset)
+      frames.set(tail, offset + end)
+      offset += end + tail.length
+    }
+    this.ends = []
+    this.waiting = 0
+    return frames
   }
 
   private reserve(size: number): void {

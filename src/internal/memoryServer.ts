@@ -20,6 +20,7 @@ export interface Answer {
 type BodyFault = Extract<Fault, { readonly after: number }>
 
 const utf8 = new TextEncoder()
+const lineFeed = 10
 
 /** An error as Node makes it. */
 const networkError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
@@ -44,12 +45,23 @@ export const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: 
     ...(request.body._tag === "Uint8Array" ? { body: bodyText(request) } : {})
   })
 
+/** What the server sends in one piece: a frame, or several that were there together. Faults count frames. */
+const toFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const frames: Array<Uint8Array> = []
+  for (let start = 0, end = 0; start < bytes.length; start = end) {
+    const line = bytes.indexOf(lineFeed, start)
+    end = line < 0 ? bytes.length : line + 2
+    frames.push(bytes.subarray(start, end))
+  }
+  return frames
+}
+
 /** @internal */
 export const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({
   status,
   headers,
   body: body._tag === "Stream"
-    ? Stream.mapError(body.stream, () => networkError("ECONNRESET", "connection reset"))
+    ? Stream.mapError(Stream.mapConcat(body.stream, toFrames), () => networkError("ECONNRESET", "connection reset"))
     : body._tag === "Uint8Array"
     ? Stream.make(body.body)
     : Stream.empty

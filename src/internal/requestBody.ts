@@ -1,11 +1,14 @@
 /**
  * The body of a request, read within bounds and checked; and what is said where it cannot be.
  */
+import * as IncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -13,6 +16,7 @@ import type * as Protocol from "../Protocol.js"
 import type * as Responder from "../Responder.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
+import * as Running from "./running.js"
 
 /**
  * What the body of `text` asks.
@@ -41,9 +45,31 @@ export class Refusal {
 export interface Options {
   /** In bytes. */
   readonly maxSize: number
+  /** Requests whose bodies are being read. */
+  readonly running: Running.Running
   /** Bodies that were answered before they ended are read on in it. */
   readonly scope: Scope.Scope
 }
+
+/**
+ * Whether the body can be left to the platform to read: not larger than is allowed, as it says and the platform sees
+ * to, and not read yet. A web `Request` has no such property: nothing bounds what that reads.
+ */
+const isPlain = ({ headers, source }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
+  Number(headers["content-length"]) <= maxSize && Predicate.hasProperty(source, "readable") && source.readable === true
+
+/**
+ * A stream that is run and the fiber that runs it cost some 0.4 ms, the platform's own reading a tenth of that.
+ */
+const readPlain = (
+  request: HttpServerRequest.HttpServerRequest,
+  { maxSize, running }: Options
+): Effect.Effect<string, Refusal> =>
+  Running.effect(IncomingMessage.withMaxBodySize(request.text, Option.some(maxSize)), running).pipe(
+    Effect.mapError(() => unreadable)
+  )
+
+const unreadable = new Refusal(400, "the body could not be read")
 
 /** How much of a body that is too large is still read, as a multiple of what is allowed. */
 const discardFactor = 4
@@ -71,7 +97,7 @@ const readText = Effect.fnUntraced(function*(
     else refuseTooLarge()
     return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
   }
-  const refuseUnread = Effect.sync(() => refuse(new Refusal(400, "the body could not be read")))
+  const refuseUnread = Effect.sync(() => refuse(unreadable))
   // The failure must not become that of a fiber: that is logged, and it holds the request.
   const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
   const reader = yield* Stream.runForEach(safe, receive).pipe(
@@ -90,8 +116,11 @@ export const readJson = <A, I>(
   schema: Schema.Schema<A, I>,
   options: Options
 ): Effect.Effect<A, Refusal> =>
-  Effect.flatMap(readText(request, options), (text) =>
-    Fault.parseJson(text).pipe(
-      Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
-      Either.mapLeft((issue) => new Refusal(400, issue))
-    ))
+  Effect.flatMap(
+    isPlain(request, options.maxSize) ? readPlain(request, options) : readText(request, options),
+    (text) =>
+      Fault.parseJson(text).pipe(
+        Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
+        Either.mapLeft((issue) => new Refusal(400, issue))
+      )
+  )

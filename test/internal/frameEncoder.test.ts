@@ -4,9 +4,14 @@ import { doneFrame, errorFrame, FrameEncoder } from "../../src/internal/frameEnc
 
 const decode = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true }).decode(bytes)
 
+const add = (encoder: FrameEncoder, delta: string): Uint8Array => {
+  encoder.add(delta)
+  return encoder.take()
+}
+
 const frames = (...deltas: ReadonlyArray<string>): ReadonlyArray<string> => {
   const encoder = new FrameEncoder()
-  return deltas.map((delta) => decode(encoder.frame(delta)))
+  return deltas.map((delta) => decode(add(encoder, delta)))
 }
 
 const content = (frame: string): string => JSON.parse(frame.slice("data: ".length)).content
@@ -45,9 +50,27 @@ describe("FrameEncoder", () => {
 
   it("a frame that was given out is not written to any more", () => {
     const encoder = new FrameEncoder()
-    const first = encoder.frame("a")
-    encoder.frame("b")
+    const first = add(encoder, "a")
+    add(encoder, "b")
     assert.strictEqual(decode(first), "data: {\"content\":\"a\"}\n\n")
+  })
+
+  it("frames that are taken together are the same, in one piece of the size that was told", () => {
+    FastCheck.assert(FastCheck.property(FastCheck.array(FastCheck.string({ unit: "binary" })), (deltas) => {
+      const encoder = new FrameEncoder()
+      for (const delta of deltas) encoder.add(delta)
+      const size = encoder.size
+      const bytes = encoder.take()
+      assert.strictEqual(decode(bytes), frames(...deltas).join(""))
+      assert.strictEqual(bytes.length, size)
+    }))
+  })
+
+  it("what was taken does not wait any more", () => {
+    const encoder = new FrameEncoder()
+    add(encoder, "a")
+    assert.strictEqual(encoder.size, 0)
+    assert.strictEqual(encoder.take().length, 0)
   })
 
   it("the frame that ends a reply", () => {
