@@ -63,8 +63,11 @@ const refuse = (code: Refusal["code"], msg: string): Effect.Effect<never, Refusa
 const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
   /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
 
-/** How many bytes of frames are made before the client has taken them: each frame repeats the whole reply so far. */
-const batchSize = 16 * 1024
+/**
+ * How many bytes of frames, but for the last of them, are made before the client has taken them: each frame repeats
+ * the whole reply so far. A write costs as much as ten frames, whatever its size.
+ */
+const batchSize = 64 * 1024
 
 type Frames = Channel.Channel<Chunk.Chunk<Uint8Array>>
 type Writer = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown>

@@ -169,6 +169,47 @@ describe("GPTalkServer", () => {
       assert.deepStrictEqual([...deltas], ["a", "b", "c"])
     }))
 
+  describe("deltas that are there together", () => {
+    const deltas = Array.from({ length: 1000 }, (_, index) => `${index} `)
+
+    it.scoped("are a frame each, in order", () =>
+      Effect.gen(function*() {
+        const frames = (yield* events(Responder.make(() => Stream.fromIterable(deltas)))).split("\n\n").slice(0, -2)
+        const texts = frames.map((frame) => JSON.parse(frame.slice("data: ".length)).content)
+        assert.deepStrictEqual(texts, deltas.map((_, index) => deltas.slice(0, index + 1).join("")))
+      }))
+
+    it.scoped("are sent at once, however far away the next is", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({
+          responder: Responder.make(() => Stream.concat(Stream.make("a", "", "b"), Stream.never))
+        })
+        const seen = yield* GPTalk.streamText({ prompt: "Hi" }).pipe(
+          Stream.take(2),
+          Stream.runCollect,
+          Effect.provide(layerClient(server))
+        )
+        assert.deepStrictEqual([...seen], ["a", "b"])
+      }))
+
+    it.scoped("are written in few pieces, of 64 KiB and a frame at most", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ responder: Responder.make(() => Stream.fromIterable(deltas)) })
+        const sizes: Array<number> = []
+        server.http.prependListener("request", (_, response) => {
+          const write = response.write.bind(response) as (chunk: Uint8Array) => boolean
+          response.write = (chunk: Uint8Array) => {
+            sizes.push(chunk.length)
+            return write(chunk)
+          }
+        })
+        const { body } = yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+        const largest = 64 * 1024 + deltas.join("").length + 100
+        assert.isBelow(Math.max(...sizes), largest)
+        assert.isBelow(sizes.length, body.length / (64 * 1024) + 2)
+      }))
+  })
+
   describe("no token gets into the HTTP server's log or spans", () => {
     const record = (visit: (server: TestServer.TestServer, token: string) => Effect.Effect<unknown>) => {
       const records = makeRecords()

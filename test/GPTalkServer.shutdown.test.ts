@@ -90,6 +90,15 @@ describe("a server that is closed while replies run", () => {
       yield* close
     }))
 
+  it.scoped("does not wait for a body of unknown length that never ends", () =>
+    Effect.gen(function*() {
+      const { close, server } = yield* makeServer(endless)
+      const raw = yield* Raw.open(server.port)
+      yield* Raw.write(raw, `${Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" })}1\r\n{\r\n`)
+      yield* TestServer.eventually(() => server.requests.length === 1)
+      yield* close
+    }))
+
   it.scoped("ends many of them", () =>
     Effect.gen(function*() {
       const { close, server } = yield* makeServer(endless)

@@ -1,13 +1,11 @@
 /**
  * The body of a request, read within bounds and checked; and what is said where it cannot be.
  */
-import * as IncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -51,25 +49,46 @@ export interface Options {
   readonly scope: Scope.Scope
 }
 
-/**
- * Whether the body can be left to the platform to read: not larger than is allowed, as it says and the platform sees
- * to, and not read yet. A web `Request` has no such property: nothing bounds what that reads.
- */
-const isPlain = ({ headers, source }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
-  Number(headers["content-length"]) <= maxSize && Predicate.hasProperty(source, "readable") && source.readable === true
-
-/**
- * A stream that is run and the fiber that runs it cost some 0.4 ms, the platform's own reading a tenth of that.
- */
-const readPlain = (
-  request: HttpServerRequest.HttpServerRequest,
-  { maxSize, running }: Options
-): Effect.Effect<string, Refusal> =>
-  Running.effect(IncomingMessage.withMaxBodySize(request.text, Option.some(maxSize)), running).pipe(
-    Effect.mapError(() => unreadable)
-  )
-
 const unreadable = new Refusal(400, "the body could not be read")
+
+/** What the source of a request is on Node, as far as it is needed here. */
+interface NodeSource {
+  readonly setEncoding: (encoding: "utf8") => unknown
+  readonly on: (event: "data" | "end" | "error", listener: (text: string) => void) => unknown
+  readonly destroy: () => unknown
+}
+
+/** Whether nobody has read it yet, too: of one that was read, no event comes any more. */
+const isNodeSource = (source: unknown): source is NodeSource =>
+  Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "setEncoding")
+
+/** Whether it says how large it is, and that this is allowed. HTTP sees to it that there is no more than that. */
+const isSmall = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
+  Number(headers["content-length"]) <= maxSize && headers["transfer-encoding"] === undefined
+
+/**
+ * The short way for nearly every body. The platform's `text` and `stream` take 0.2 and 0.4 ms longer for one, in which
+ * time a server written by hand sends 30 and 60 frames.
+ */
+const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, Refusal> =>
+  Effect.async((resume) => {
+    const leave = Running.enter(running)
+    const settle = (outcome: Effect.Effect<string, Refusal>) => {
+      leave()
+      resume(outcome)
+    }
+    let text = ""
+    source.setEncoding("utf8")
+    source.on("data", (more) => {
+      text += more
+    })
+    source.on("end", () => settle(Effect.succeed(text.replace(/^\uFEFF/, ""))))
+    source.on("error", () => settle(Effect.fail(unreadable)))
+    return Effect.sync(() => {
+      leave()
+      source.destroy()
+    })
+  })
 
 /** How much of a body that is too large is still read, as a multiple of what is allowed. */
 const discardFactor = 4
@@ -81,7 +100,7 @@ const grace = "1 second"
  * A body that is too large is answered at once but read on for a while: were its connection closed under a client that
  * still sends, the client would see a reset in place of the answer.
  */
-const readText = Effect.fnUntraced(function*(
+const readAny = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
   { maxSize, scope }: Options
 ): Effect.fn.Return<string, Refusal> {
@@ -110,17 +129,22 @@ const readText = Effect.fnUntraced(function*(
   return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
 })
 
+const readText = (
+  request: HttpServerRequest.HttpServerRequest,
+  options: Options
+): Effect.Effect<string, Refusal> =>
+  isSmall(request, options.maxSize) && isNodeSource(request.source)
+    ? readSmall(request.source, options.running)
+    : readAny(request, options)
+
 /** @internal */
 export const readJson = <A, I>(
   request: HttpServerRequest.HttpServerRequest,
   schema: Schema.Schema<A, I>,
   options: Options
 ): Effect.Effect<A, Refusal> =>
-  Effect.flatMap(
-    isPlain(request, options.maxSize) ? readPlain(request, options) : readText(request, options),
-    (text) =>
-      Fault.parseJson(text).pipe(
-        Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
-        Either.mapLeft((issue) => new Refusal(400, issue))
-      )
-  )
+  Effect.flatMap(readText(request, options), (text) =>
+    Fault.parseJson(text).pipe(
+      Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
+      Either.mapLeft((issue) => new Refusal(400, issue))
+    ))

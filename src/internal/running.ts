@@ -16,23 +16,18 @@ export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRe
   (running) => Fiber.interruptAll(running)
 )
 
-const currentFiber = () => Option.getOrThrow(Fiber.getCurrentFiber())
-
 /**
- * The effect, whose fiber is in the set as long as it runs.
+ * Puts the fiber that calls this into the set. What it gives takes the fiber out again.
  *
  * @internal
  */
-export const effect = <A, E, R>(self: Effect.Effect<A, E, R>, running: Running): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const fiber = currentFiber()
-      running.add(fiber)
-      return fiber
-    }),
-    () => self,
-    (fiber) => Effect.sync(() => running.delete(fiber))
-  )
+export const enter = (running: Running): () => void => {
+  const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+  running.add(fiber)
+  return () => {
+    running.delete(fiber)
+  }
+}
 
 /**
  * The channel, whose fiber is in the set as long as it runs. A channel goes from here to its finalizer without a pause
@@ -41,8 +36,4 @@ export const effect = <A, E, R>(self: Effect.Effect<A, E, R>, running: Running):
  * @internal
  */
 export const channel = <A>(self: Channel.Channel<A>, running: Running): Channel.Channel<A> =>
-  Channel.suspend(() => {
-    const fiber = currentFiber()
-    running.add(fiber)
-    return Channel.ensuring(self, Effect.sync(() => running.delete(fiber)))
-  })
+  Channel.suspend(() => Channel.ensuring(self, Effect.sync(enter(running))))
