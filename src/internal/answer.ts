@@ -10,6 +10,7 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
 import type { Body } from "./body.js"
+import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
 import { markRefusal } from "./refusal.js"
@@ -37,27 +38,27 @@ const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
-const readText = ({ body, response, settings: { maxBodySize }, step }: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
-  Effect.suspend(() => {
-    const tooLarge = () =>
-      new GPTalkError.ProtocolError({
-        step,
-        issue: `expected an answer of at most ${maxBodySize} bytes, found a larger one`
-      })
+const utf8 = new TextDecoder()
+
+const readText = (
+  { body, response, settings: { maxBodySize }, step }: Answer
+): Effect.Effect<string, GPTalkError.GPTalkError> => {
+  const tooLarge = () =>
+    new GPTalkError.ProtocolError({
+      step,
+      issue: `expected an answer of at most ${maxBodySize} bytes, found a larger one`
+    })
+  return Effect.suspend(() => {
     if (Number(response.headers["content-length"]) > maxBodySize) return tooLarge()
-    const decoder = new TextDecoder()
-    let text = ""
-    let size = 0
+    const text = new Bytes()
     const readOn: Effect.Effect<string, GPTalkError.GPTalkError> = Effect.flatMap(body.take, (chunks) => {
-      if (chunks === undefined) return Effect.succeed(text + decoder.decode())
-      for (const bytes of chunks) {
-        size += bytes.length
-        text += decoder.decode(bytes, { stream: true })
-      }
-      return size > maxBodySize ? tooLarge() : readOn
+      if (chunks === undefined) return Effect.succeed(utf8.decode(text.bytes.subarray(0, text.length)))
+      for (const bytes of chunks) text.append(bytes, 0, bytes.length)
+      return text.length > maxBodySize ? tooLarge() : readOn
     })
     return readOn
   })
+}
 
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, secrets, step } = answer

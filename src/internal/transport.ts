@@ -151,13 +151,17 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           headers: { authorization: `Bearer ${Redacted.value(session)}` },
           request: (now) =>
             withJson(text, {
-              ...question,
+              content: question.content,
               accept: "stream",
               from: 1,
+              model: question.model,
               is_mobile: 0,
               user_agent: headers["user-agent"]!,
               is_open_ctx: 0,
+              prompt: question.prompt,
               roid: 111,
+              temperature: question.temperature,
+              ctx_msg_count: question.ctx_msg_count,
               created_at: now
             } satisfies Protocol.TextRequest)
         }, decodeText),
