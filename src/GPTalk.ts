@@ -5,7 +5,6 @@
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -22,6 +21,7 @@ import { options as defaultOptions, validate } from "./internal/config.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
 import { watchdogs } from "./internal/patience.js"
+import * as Reply from "./internal/reply.js"
 import * as Settings from "./internal/settings.js"
 import * as Transport from "./internal/transport.js"
 import * as Message from "./Message.js"
@@ -177,21 +177,6 @@ const makeWith = Effect.fnUntraced(function*(
   }
   const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toAsked(request, settings))
 
-  const drain = (exchange: Exchange.Exchange): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError> =>
-    Channel.flatMap(
-      Channel.fromEffect(exchange.pull),
-      (deltas) =>
-        deltas === undefined
-          ? Channel.void
-          : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => drain(exchange))
-    )
-
-  const collect = (exchange: Exchange.Exchange, text: string): Effect.Effect<string, GPTalkError> =>
-    Effect.flatMap(
-      exchange.pull,
-      (deltas) => deltas === undefined ? Effect.succeed(text) : collect(exchange, text + deltas.join(""))
-    )
-
   // An exchange holds nothing until it is pulled, so there is nothing to acquire; and `generateText` has no use for a
   // stream, which would double its cost.
   return GPTalk.of({
@@ -199,12 +184,12 @@ const makeWith = Effect.fnUntraced(function*(
     streamText: (request) =>
       Stream.fromChannel(Channel.suspend(() => {
         const exchange = begin("GPTalk.streamText", request)
-        return Channel.ensuringWith(drain(exchange), exchange.close)
+        return Channel.ensuringWith(Reply.toChannel(exchange.pull), exchange.close)
       })),
     generateText: (request) =>
       Effect.suspend(() => {
         const exchange = begin("GPTalk.generateText", request)
-        return Effect.onExit(collect(exchange, ""), exchange.close)
+        return Effect.onExit(Reply.toText(exchange.pull), exchange.close)
       })
   })
 })

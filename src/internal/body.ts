@@ -130,6 +130,9 @@ export class Body {
   private reader: ((effect: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError>) => void) | undefined
   private source: Source | undefined
 
+  /** Of the response, once there is one. */
+  status = 0
+
   /**
    * Held on to while it is read: for the platform's clients, a response that is let go of is the sign to abort its
    * request.
@@ -141,6 +144,7 @@ export class Body {
   /** Reads the response from now on, until it is closed. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
     this.response = response
+    this.status = response.status
     const fail = (error: unknown): void => {
       if (!this.isDone) this.finish(Exit.fail(this.onError(error)))
     }
@@ -175,10 +179,9 @@ export class Body {
 
   /** Closes the connection, if the body is not at its end. */
   close(): void {
-    clearTimeout(this.lingering)
-    if (!this.isDone) this.source?.cancel()
-    this.isDone = true
-    this.response = undefined
+    const { source } = this
+    this.letGo()
+    source?.cancel()
   }
 
   /** Lets the body come to its end by itself if that is near, so that the connection can be used again. */
@@ -192,7 +195,8 @@ export class Body {
 
   private push(bytes: unknown): number {
     if (!(bytes instanceof Uint8Array)) {
-      this.finish(Exit.fail(this.onError(new TypeError("the body has a chunk that is no bytes"))))
+      this.end(Exit.fail(this.onError(new TypeError("the body has a chunk that is no bytes"))))
+      this.close()
       return 1
     }
     this.size += bytes.length
@@ -206,9 +210,15 @@ export class Body {
   }
 
   private finish(exit: Exit.Exit<undefined, GPTalkError>): void {
-    this.isDone = true
-    clearTimeout(this.lingering)
+    this.letGo()
     this.end(exit)
+  }
+
+  private letGo(): void {
+    clearTimeout(this.lingering)
+    this.isDone = true
+    this.source = undefined
+    this.response = undefined
   }
 
   private wake(): void {

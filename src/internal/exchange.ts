@@ -12,6 +12,7 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
+import type { Pull } from "./reply.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
 import type { Question } from "./transport.js"
@@ -19,7 +20,7 @@ import type { Question } from "./transport.js"
 /** @internal */
 export interface Exchange {
   /** The next deltas, or `undefined` at the end. The first pull sends the requests. */
-  readonly pull: Attempt.Pull
+  readonly pull: Pull
   readonly close: Attempt.Close
 }
 
@@ -63,7 +64,7 @@ export const make = (
   asked: Either.Either<Asked, GPTalkError>
 ): Exchange => {
   let attempt: Attempt.Attempt | undefined
-  let pull: Attempt.Pull | undefined
+  let pull: Pull | undefined
   let end: Attempt.Close = () => Effect.void
   /** What fails while nobody pulls is not this call but its consumer. */
   let isPulled = false
@@ -75,14 +76,14 @@ export const make = (
       return closing ?? Effect.void
     })
 
-  const begin = (call: Attempt.Call): Attempt.Pull =>
+  const begin = (call: Attempt.Call): Pull =>
     Scope.make().pipe(
       Effect.map((scope) => attempt = Attempt.make(dependencies, call, scope)),
       Effect.uninterruptible,
       Effect.flatMap((made) => made.pull)
     )
 
-  const first = (call: Attempt.Call, count: number): Attempt.Pull =>
+  const first = (call: Attempt.Call, count: number): Pull =>
     Effect.catchAll(begin(call), (error) =>
       Effect.flatMap(
         Effect.zipRight(release(Exit.fail(error)), retryDelay(error, count, dependencies.settings.retries)),
@@ -96,7 +97,7 @@ export const make = (
         })
       ))
 
-  const start: Attempt.Pull = Effect.gen(function*() {
+  const start: Pull = Effect.gen(function*() {
     const runtime = yield* Effect.runtime()
     const clock = yield* Effect.clock
     const span = yield* Span.open(name)

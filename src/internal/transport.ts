@@ -50,12 +50,12 @@ export interface Transport {
     question: Question,
     secrets: Secrets
   ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError, Scope.Scope>
-  /** Gives the status; the bytes go to the body. */
+  /** Connects the body. */
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
     secrets: Secrets
-  ) => Effect.Effect<number, GPTalkError.GPTalkError, Scope.Scope>
+  ) => Effect.Effect<void, GPTalkError.GPTalkError, Scope.Scope>
 }
 
 type Exchange = Pick<Answer.Answer, "step" | "secrets"> & {
@@ -91,8 +91,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
 
   // Where the caller has tracing off, the span has no id that could be sent.
-  const traceHeaders = Effect.map(Effect.option(Effect.currentSpan), (span) =>
-    Option.isSome(span) && span.value.spanId !== "noop" ? HttpTraceContext.toHeaders(span.value) : {})
+  const traceHeaders = Effect.map(
+    Effect.option(Effect.currentSpan),
+    (span) => Option.isSome(span) && span.value.spanId !== "noop" ? HttpTraceContext.toHeaders(span.value) : {}
+  )
 
   const send = Effect.fnUntraced(function*(
     exchange: Exchange,
@@ -111,10 +113,13 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       })
     )))
     yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
-    const response = yield* Effect.catchAll(exit, (error) =>
-      error._tag === "ResponseError" && error.reason === "StatusCode"
-        ? Effect.succeed(error.response)
-        : Effect.fail(Fault.toConnectionError(error, exchange)))
+    const response = yield* Effect.catchAll(
+      exit,
+      (error) =>
+        error._tag === "ResponseError" && error.reason === "StatusCode"
+          ? Effect.succeed(error.response)
+          : Effect.fail(Fault.toConnectionError(error, exchange))
+    )
     const body = bodyOf(response)
     body.connect(response, yield* Effect.runtime())
     yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
@@ -150,20 +155,23 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           secrets,
           headers: { authorization: `Bearer ${Redacted.value(session)}` },
           request: (now) =>
-            withJson(text, {
-              content: question.content,
-              accept: "stream",
-              from: 1,
-              model: question.model,
-              is_mobile: 0,
-              user_agent: headers["user-agent"]!,
-              is_open_ctx: 0,
-              prompt: question.prompt,
-              roid: 111,
-              temperature: question.temperature,
-              ctx_msg_count: question.ctx_msg_count,
-              created_at: now
-            } satisfies Protocol.TextRequest)
+            withJson(
+              text,
+              {
+                content: question.content,
+                accept: "stream",
+                from: 1,
+                model: question.model,
+                is_mobile: 0,
+                user_agent: headers["user-agent"]!,
+                is_open_ctx: 0,
+                prompt: question.prompt,
+                roid: 111,
+                temperature: question.temperature,
+                ctx_msg_count: question.ctx_msg_count,
+                created_at: now
+              } satisfies Protocol.TextRequest
+            )
         }, decodeText),
         ({ data }) => Redacted.make(data.token)
       ),
@@ -176,7 +184,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       const other = bodyOf(exchange)
       return Effect.flatMap(
         send(exchange, (response) => Answer.isEventStream(response) ? body : other()),
-        (answer) => answer.body === body ? Effect.succeed(answer.response.status) : reading(answer, Answer.notEventStream(answer))
+        (answer) => answer.body === body ? Effect.void : reading(answer, Answer.notEventStream(answer))
       )
     }
   }

@@ -10,7 +10,8 @@ import { interleave, quantile, ratio, spread } from "./stats.js"
 
 const titles: Record<Name, string> = {
   ours: "effect-gptalk, decoder alone",
-  oursAsStream: "effect-gptalk, as `Stream`, with session and requests",
+  oursAsStream: "effect-gptalk, as `Stream`",
+  oursAsClient: "effect-gptalk, the whole client",
   hand: "hand loop",
   eventsourceParser: "`eventsource-parser`",
   openai: "openai-node, `Stream.fromSSEResponse`",
@@ -102,7 +103,7 @@ export const decode: Part = async ({ isShort, log, programs }) => {
   return {
     title: "Decoding",
     note:
-      "CPU time of one reply, from bytes in memory to deltas. Medians with their quartiles. As `Stream` is the whole client over an `HttpClient` in memory, the request for the reply and a share of a login included; `eventsource-parser` and the hand loop are only called with each chunk.",
+      "CPU time of one reply, from bytes in memory to deltas. Medians with their quartiles. As `Stream` is the way of a reply's body from a web response to deltas, as openai-node, the AI SDK and Effect have it; the whole client is that with both requests and a share of a login, over an `HttpClient` in memory; `eventsource-parser` and the hand loop are only called with each chunk.",
     tables: [table(["", "frames", "", "CPU ms", "times as fast as the hand loop"], rows)],
     targets: all
   }

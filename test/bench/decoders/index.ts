@@ -7,11 +7,21 @@ import { eventsourceParser } from "./eventsourceParser.js"
 import { hand } from "./hand.js"
 import { openai } from "./openai.js"
 import { ours } from "./ours.js"
+import { oursAsClient } from "./oursAsClient.js"
 import { oursAsStream } from "./oursAsStream.js"
 
 export type Decoder = (chunks: ReadonlyArray<Uint8Array>) => string | Promise<string>
 
-export const decoders = { ours, oursAsStream, hand, eventsourceParser, openai, aiSdk, effectAi } satisfies Record<
+export const decoders = {
+  ours,
+  oursAsStream,
+  oursAsClient,
+  hand,
+  eventsourceParser,
+  openai,
+  aiSdk,
+  effectAi
+} satisfies Record<
   string,
   Decoder
 >

@@ -1,45 +1,38 @@
 /**
- * The package from end to end, but for the network: the service with its session, its requests and its timeouts over
- * an `HttpClient` that answers at once, in memory.
+ * The same as a `Stream`: the way that the body of a reply takes, behind the requests.
  */
-import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Either from "effect/Either"
+import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
+import { Body } from "../../../src/internal/body.js"
+import * as Fault from "../../../src/internal/fault.js"
+import { Patience, Watchdog } from "../../../src/internal/patience.js"
+import * as Reply from "../../../src/internal/reply.js"
+import * as Settings from "../../../src/internal/settings.js"
 import type { Decoder } from "./index.js"
 import { responseOf } from "./response.js"
 
-let body: ReadonlyArray<Uint8Array> = []
-
-const json = (data: unknown) =>
-  new Response(JSON.stringify({ data }), { headers: { "content-type": "application/json" } })
-
-const client = HttpClient.make((request, url) =>
-  Effect.sync(() =>
-    HttpClientResponse.fromWeb(
-      request,
-      url.pathname.endsWith("stream")
-        ? responseOf(body)
-        : json({ token: "token", expires_at: Math.floor(Date.now() / 1000) + 3600 })
-    )
-  )
-)
-
-const runtime = ManagedRuntime.make(
-  Layer.provide(GPTalk.layer({ url: "http://localhost" }), Layer.succeed(HttpClient.HttpClient, client))
-)
+const { maxFrameSize, timeouts } = Either.getOrThrow(Settings.make({}))
+const watchdog = new Watchdog(timeouts, Clock.make())
+const request = HttpClientRequest.get("http://localhost")
 
 export const oursAsStream: Decoder = async (chunks) => {
-  body = chunks
+  const body = new Body((error) => Fault.toConnectionError(error, { step: "stream", secrets: [] }))
+  body.connect(HttpClientResponse.fromWeb(request, responseOf(chunks)), Runtime.defaultRuntime)
+  const patience = new Patience(watchdog, () => {})
+  watchdog.watch(patience)
+  const { pull } = Reply.make({ body, patience, secrets: [], maxFrameSize })
   let text = ""
-  await runtime.runPromise(
-    Stream.runForEach(GPTalk.streamText({ prompt: "Hi" }), (delta) =>
+  await Effect.runPromise(
+    Stream.runForEach(Stream.fromChannel(Reply.toChannel(pull)), (delta) =>
       Effect.sync(() => {
         text += delta
       }))
   )
+  watchdog.forget(patience)
   return text
 }

@@ -1,0 +1,136 @@
+/**
+ * The body of the stream as batches of deltas, and what it means when it ends.
+ */
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as GPTalkError from "../GPTalkError.js"
+import type { Body } from "./body.js"
+import * as Fault from "./fault.js"
+import { FrameDecoder } from "./frameDecoder.js"
+import type { Patience } from "./patience.js"
+
+/**
+ * The next deltas, or `undefined` at the end of the reply.
+ *
+ * @internal
+ */
+export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.GPTalkError>
+
+/** @internal */
+export interface Reply {
+  readonly pull: Pull
+  /** Whether `[DONE]` has arrived. */
+  readonly isDone: () => boolean
+  /** Whether the consumer has come to it, and how many deltas have arrived. */
+  readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
+}
+
+/** @internal */
+export interface Options {
+  readonly body: Body
+  readonly patience: Patience
+  /** What must not come back in the words of an error. */
+  readonly secrets: ReadonlyArray<string>
+  /** In bytes. */
+  readonly maxFrameSize: number
+}
+
+const fail = (error: GPTalkError.GPTalkError): Pull => Effect.fail(error)
+
+/** @internal */
+export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply => {
+  const decoder = new FrameDecoder(maxFrameSize)
+  let deltaCount = 0
+  let isComplete = false
+
+  const incomplete = () =>
+    fail(
+      new GPTalkError.IncompleteReplyError({
+        step: "stream",
+        text: decoder.text.replace(/\p{Surrogate}/gu, "\ufffd")
+      })
+    )
+
+  const finish = (): Pull => {
+    switch (decoder.outcome?._tag) {
+      case "Done":
+        isComplete = true
+        return Effect.succeed(undefined)
+      case "ServiceFault":
+        return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets }))
+      case "Malformed":
+        return fail(new GPTalkError.ProtocolError({ step: "stream", issue: decoder.outcome.issue }))
+      case undefined:
+        return incomplete()
+    }
+  }
+
+  const receive = (chunks: ReadonlyArray<Uint8Array>): Pull => {
+    patience.handOver()
+    const before = decoder.goodFrames
+    const deltas: Array<string> = []
+    for (const bytes of chunks) decoder.push(bytes, deltas)
+    deltaCount += deltas.length
+    // Until the first delta has come, the wait for it runs on, whatever else comes.
+    if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
+    const next = deltas.length > 0 ? Effect.succeed(deltas) : pull
+    if (decoder.passedOver.length === 0) return next
+    return Effect.zipRight(
+      Effect.forEach(
+        decoder.passedOver.splice(0),
+        (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
+      ),
+      next
+    )
+  }
+
+  const ended = (broken?: GPTalkError.GPTalkError): Pull => {
+    const deltas = decoder.end()
+    if (deltas.length > 0) return Effect.succeed(deltas)
+    if (decoder.outcome !== undefined || broken === undefined) return finish()
+    return broken._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : fail(broken)
+  }
+
+  const pull: Pull = Effect.suspend(() => {
+    if (decoder.outcome !== undefined) return finish()
+    patience.pull()
+    return Effect.matchEffect(body.take, {
+      onSuccess: (chunks) => chunks === undefined ? ended() : receive(chunks),
+      onFailure: ended
+    })
+  })
+
+  return {
+    pull,
+    isDone: () => decoder.outcome?._tag === "Done",
+    progress: () => ({ isComplete, deltas: deltaCount })
+  }
+}
+
+/**
+ * The deltas as a stream has them.
+ *
+ * @internal
+ */
+export const toChannel = (pull: Pull): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> => {
+  const rest: Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> = Channel.flatMap(
+    Channel.fromEffect(pull),
+    (deltas) =>
+      deltas === undefined
+        ? Channel.void
+        : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => rest)
+  )
+  return rest
+}
+
+/**
+ * All of them.
+ *
+ * @internal
+ */
+export const toText = (pull: Pull, text = ""): Effect.Effect<string, GPTalkError.GPTalkError> =>
+  Effect.flatMap(
+    pull,
+    (deltas) => deltas === undefined ? Effect.succeed(text) : toText(pull, text + deltas.join(""))
+  )
