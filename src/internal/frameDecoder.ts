@@ -7,11 +7,12 @@
  */
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import * as Protocol from "../Protocol.js"
 import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { FrameShape, latin1 } from "./frameShape.js"
-import { kind } from "./issue.js"
+import { describe } from "./issue.js"
 
 /**
  * How a reply ended.
@@ -29,6 +30,7 @@ const CR = 0x0d
 const firstField = /^(\xef\xbb\xbf)?data:/
 const field = /^data:/
 const utf8 = new TextDecoder("utf-8", { fatal: true })
+const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 
 const small = new DataView(new ArrayBuffer(1024))
 const smallBytes = new Uint8Array(small.buffer)
@@ -138,16 +140,16 @@ export class FrameDecoder {
     const json = Fault.parseJson(payload)
     if (Either.isLeft(json)) return this.#passOver(json.left)
     const { code, content, error } = Predicate.isRecord(json.right) ? json.right : {}
-    const isText = content !== undefined && content !== null
+    const hasContent = content !== undefined && content !== null
     // An empty content is as good as none beside what can only be an error.
-    const isAlone = isText && (content !== "" || (code === undefined && error === undefined))
+    const isAlone = hasContent && (content !== "" || (code === undefined && error === undefined))
     const fault = isAlone ? undefined : Fault.serviceFault(json.right)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
-    } else if (isText && typeof content !== "string") {
-      this.#passOver(`content: expected a string, found ${kind(content)}`)
-    } else if (isText) {
-      this.#readText(content, line, deltas)
+    } else if (hasContent) {
+      const frame = decodeFrame(json.right)
+      if (Either.isLeft(frame)) this.#passOver(describe(frame.left))
+      else this.#readText(frame.right.content, line, deltas)
     }
   }
 

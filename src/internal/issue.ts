@@ -6,8 +6,7 @@ import * as Arr from "effect/Array"
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
 
-/** @internal */
-export const kind = (value: unknown): string => {
+const kind = (value: unknown): string => {
   if (value === null) return "null"
   if (value === undefined) return "nothing"
   if (value === "") return "an empty string"
