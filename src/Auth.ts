@@ -136,7 +136,8 @@ const makeWith = Effect.fnUntraced(function*(
 
   const login = Effect.gen(function*() {
     const fingerprint = yield* makeFingerprint
-    const answer = yield* transport.login(fingerprint, [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]).pipe(
+    const secrets = [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]
+    const answer = yield* transport.login(fingerprint, { secrets }).pipe(
       Effect.timeoutFail({
         duration: settings.timeouts.response,
         onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })

@@ -1,6 +1,7 @@
+import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import { Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
@@ -93,6 +94,45 @@ describe("GPTalk spans", () => {
         "GPTalk.text",
         "GPTalk.stream"
       ])
+    }))
+
+  it.effect("the login after a refusal is a child of the call like the first", () =>
+    Effect.gen(function*() {
+      const client = MockClient.make({
+        text: (received, index) =>
+          index === 0 ? new Response(null, { status: 401 }) : MockClient.defaults.text(received, index)
+      })
+      assert.deepStrictEqual(tree(yield* spansOf(generate, client)), [
+        ["GPTalk.generateText", undefined],
+        ["GPTalk.login", "GPTalk.generateText"],
+        ["GPTalk.text", "GPTalk.generateText"],
+        ["GPTalk.login", "GPTalk.generateText"],
+        ["GPTalk.text", "GPTalk.generateText"],
+        ["GPTalk.stream", "GPTalk.generateText"]
+      ])
+    }))
+
+  it.effect("what middleware does is a child of its request", () =>
+    Effect.gen(function*() {
+      const { layer, spans } = yield* Spans.record
+      const seen: Array<string | undefined> = []
+      const watched = Layer.map(MockClient.make().layer, (context) =>
+        Context.add(
+          context,
+          HttpClient.HttpClient,
+          HttpClient.tapRequest(Context.get(context, HttpClient.HttpClient), () =>
+            Effect.map(Effect.option(Effect.currentParentSpan), (parent) =>
+              seen.push(parent.pipe(
+                Option.filter((_) => _._tag === "Span"),
+                Option.map((_) =>
+                  _.name
+                ),
+                Option.getOrUndefined
+              ))))
+        ))
+      yield* generate.pipe(Effect.provide(Layer.provide(GPTalk.layer(), watched)), Effect.provide(layer))
+      assert.deepStrictEqual(seen, ["GPTalk.login", "GPTalk.text", "GPTalk.stream"])
+      assert.strictEqual(spans.length, 4)
     }))
 
   it.effect("all of them end, and end well, with the reply", () =>

@@ -67,15 +67,15 @@ export const make = (
   let streamSpan: Tracer.Span | undefined
 
   const begin = (step: "text" | "stream"): Effect.Effect<Tracer.Span> =>
-    Effect.flatMap(Span.open(`GPTalk.${step}`, span), (span) => {
+    Effect.map(Span.open(`GPTalk.${step}`, span), (span) => {
       patience.begin(step, "response")
-      return Effect.as(Span.enter(span), span)
+      return span
     })
 
   const ask = (session: Redacted.Redacted<string>) =>
     Effect.flatMap(begin("text"), (span) => {
       secrets.push(Redacted.value(session), Secrets.fingerprintOf(session) ?? "")
-      return Effect.onExit(transport.text(session, question, secrets), (exit) =>
+      return Effect.onExit(transport.text(session, question, { secrets, span }), (exit) =>
         Effect.sync(() => {
           patience.end()
           Span.end(span, clock, exit)
@@ -86,7 +86,7 @@ export const make = (
     Effect.flatMap(begin("stream"), (span) => {
       streamSpan = span
       secrets.push(Redacted.value(token))
-      return Effect.map(transport.stream(token, body, secrets), () => patience.begin("stream", "firstDelta"))
+      return Effect.map(transport.stream(token, body, { secrets, span }), () => patience.begin("stream", "firstDelta"))
     })
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type * as GPTalkError from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 import * as Answer from "./answer.js"
@@ -30,35 +31,42 @@ import type { Settings } from "./settings.js"
  */
 export type Question = Pick<Protocol.TextRequest, "content" | "model" | "temperature" | "prompt" | "ctx_msg_count">
 
-/** What must not come back in the words of an error. */
-type Secrets = ReadonlyArray<string>
+/** @internal */
+export interface Options {
+  /** What must not come back in the words of an error. */
+  readonly secrets: ReadonlyArray<string>
+  /** The parent of what the client does. Default: that of the fiber. */
+  readonly span?: Tracer.Span
+}
 
 /**
- * Each is for a fiber of its own, since it changes the fiber's context for good: to put it back after each request takes
- * half as long as the request. When the scope is closed, so is the connection, if it is still needed by then.
+ * Each is for a fiber of its own, since what is set in the fiber for a request is put back only when there is an answer:
+ * to see to that in every case (`Effect.locally`, `Effect.provide`) takes half as long as the request. When the scope is
+ * closed, so is the connection, if it is still needed by then.
  *
  * @internal
  */
 export interface Transport {
   readonly login: (
     fingerprint: string,
-    secrets: Secrets
+    options: Options
   ) => Effect.Effect<typeof Protocol.LoginAnswer.Type["data"], GPTalkError.GPTalkError>
   /** Gives the stream token. */
   readonly text: (
     session: Redacted.Redacted<string>,
     question: Question,
-    secrets: Secrets
+    options: Options
   ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError, Scope.Scope>
   /** Connects the body. */
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
-    secrets: Secrets
+    options: Options
   ) => Effect.Effect<void, GPTalkError.GPTalkError, Scope.Scope>
 }
 
-type Exchange = Pick<Answer.Answer, "step" | "secrets"> & {
+interface Exchange extends Options {
+  readonly step: GPTalkError.Step
   readonly headers?: Record<string, string>
   /** The request without its headers. Time is in seconds. */
   readonly request: (now: number) => HttpClientRequest.HttpClientRequest
@@ -67,12 +75,14 @@ type Exchange = Pick<Answer.Answer, "step" | "secrets"> & {
 const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginAnswer)
 const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
 
-/** A redirect is an answer like any other, so that no token and no prompt follows it to another origin. */
-const withoutRedirects = (context: Context.Context<never>): Context.Context<never> =>
-  Context.add(context, FetchHttpClient.RequestInit, {
-    ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit)),
-    redirect: "manual"
-  })
+/**
+ * A redirect is an answer like any other, so that no token and no prompt follows it to another origin.
+ */
+const contextOf = (context: Context.Context<never>, span: Tracer.Span | undefined): Context.Context<never> => {
+  const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+  const prepared = Context.add(context, FetchHttpClient.RequestInit, { ...init, redirect: "manual" })
+  return span === undefined ? prepared : Context.add(prepared, Tracer.ParentSpan, span)
+}
 
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
@@ -101,8 +111,11 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
   ): Effect.fn.Return<Answer.Answer, GPTalkError.GPTalkError, Scope.Scope> {
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const context = yield* FiberRef.getAndUpdate(
+      FiberRef.currentContext,
+      (context) => contextOf(context, exchange.span)
+    )
     const trace = settings.propagateTrace ? yield* traceHeaders : {}
-    yield* FiberRef.update(FiberRef.currentContext, withoutRedirects)
     // The client's own spans carry the URL, and with it the stream token.
     const isTraced = yield* FiberRef.getAndSet(FiberRef.currentTracerEnabled, false)
     const exit = yield* Effect.exit(Effect.interruptible(scoped.execute(
@@ -113,6 +126,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       })
     )))
     yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
+    yield* FiberRef.set(FiberRef.currentContext, context)
     const response = yield* Effect.catchAll(
       exit,
       (error) =>
@@ -136,11 +150,11 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => reading(answer, Answer.decode(answer, decode)))
 
   return {
-    login: (fingerprint, secrets) =>
+    login: (fingerprint, options) =>
       Effect.flatMap(Scope.make(), (scope) =>
         json({
+          ...options,
           step: "login",
-          secrets,
           request: () => withJson(login, { fingerprint, platform: "fingerprint" })
         }, decodeLogin).pipe(
           Scope.extend(scope),
@@ -148,11 +162,11 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
           Effect.map(({ data }) => data)
         )),
-    text: (session, question, secrets) =>
+    text: (session, question, options) =>
       Effect.map(
         json({
+          ...options,
           step: "text",
-          secrets,
           headers: { authorization: `Bearer ${Redacted.value(session)}` },
           request: (now) =>
             withJson(
@@ -175,10 +189,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         }, decodeText),
         ({ data }) => Redacted.make(data.token)
       ),
-    stream: (token, body, secrets) => {
+    stream: (token, body, options) => {
       const exchange: Exchange = {
+        ...options,
         step: "stream",
-        secrets,
         request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
       }
       const other = bodyOf(exchange)
