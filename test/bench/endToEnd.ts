@@ -10,7 +10,7 @@ import * as Prompt from "./prompt.js"
 import { range, table, type Target } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
 
-const names: ReadonlyArray<Name> = ["streamText", "generateText", "undiciLoop", "fetchLoop", "openai"]
+const names: ReadonlyArray<Name> = ["streamText", "generateText", "platform", "undiciLoop", "fetchLoop", "openai"]
 
 interface Bounds {
   readonly must: number

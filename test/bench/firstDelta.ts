@@ -12,7 +12,7 @@ const frames = 20
 
 export const firstDelta: Part = async ({ isShort, log, programs }) => {
   log("first delta")
-  const names = ["streamText", "undiciLoop"] as const satisfies ReadonlyArray<Name>
+  const names = ["streamText", "platform", "undiciLoop"] as const satisfies ReadonlyArray<Name>
   const network = await Network.connect(programs, names, [frames])
   const run = (name: typeof names[number]) =>
     network.client(name).ask<ReadonlyArray<number>>("firstDelta", {

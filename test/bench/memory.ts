@@ -8,7 +8,7 @@ import type { Memory } from "./programs/client.js"
 import { range, table } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
 
-const names = ["streamText", "undiciLoop"] as const satisfies ReadonlyArray<Name>
+const names = ["streamText", "platform", "undiciLoop"] as const satisfies ReadonlyArray<Name>
 const frames = 20
 
 export const memory: Part = async ({ isShort, log, programs }) => {

@@ -7,6 +7,7 @@ import type { Program, Programs } from "./programs.js"
 export const titles: Record<Name, string> = {
   streamText: "`GPTalk.streamText`",
   generateText: "`GPTalk.generateText`",
+  platform: "`HttpClient`, `Stream` and a loop by hand",
   undiciLoop: "undici and a loop by hand",
   fetchLoop: "fetch and a loop by hand",
   openai: "fetch and openai-node's stream"

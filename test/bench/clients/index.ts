@@ -7,6 +7,7 @@ import type { Client } from "./client.js"
 export const clients = {
   streamText: async () => (await import("./ours.js")).streamText,
   generateText: async () => (await import("./ours.js")).generateText,
+  platform: async () => (await import("./platform.js")).platform,
   undiciLoop: async () => (await import("./undiciLoop.js")).undiciLoop,
   fetchLoop: async () => (await import("./fetchLoop.js")).fetchLoop,
   openai: async () => (await import("./openai.js")).openai
