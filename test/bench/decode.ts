@@ -5,7 +5,7 @@ import type { Name } from "./decoders/index.js"
 import type { Part } from "./part.js"
 import type { Program } from "./programs.js"
 import type { Sample } from "./programs/decode.js"
-import { range, table, type Target } from "./report.js"
+import { type Bounds, range, table, type Target } from "./report.js"
 import { interleave, quantile, ratio, spread } from "./stats.js"
 
 const titles: Record<Name, string> = {
@@ -66,10 +66,10 @@ const fastest = (costs: Costs, names: ReadonlyArray<Name>): Name =>
 
 const targetsOf = (frames: number, chunking: string, costs: Costs): ReadonlyArray<Target> => {
   const bounds = targets.get(frames)!
-  const target = (name: Name, what: string, other: Name, bounds: { readonly must: number; readonly aim: number }) => ({
+  const target = (name: Name, what: string, other: Name, bounds: Bounds) => ({
     what: `${what} against ${titles[other]}, ${frames} frames, ${chunking}`,
     ratio: ratio(costs.get(other)!, costs.get(name)!),
-    ...bounds
+    bounds
   })
   return [
     target("ours", "decoder alone", "hand", bounds.alone),

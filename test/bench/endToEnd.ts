@@ -7,15 +7,10 @@ import * as Network from "./network.js"
 import type { Part } from "./part.js"
 import type { Rate } from "./programs/client.js"
 import * as Prompt from "./prompt.js"
-import { range, table, type Target } from "./report.js"
+import { type Bounds, range, table, type Target } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
 
 const names: ReadonlyArray<Name> = ["streamText", "generateText", "platform", "undiciLoop", "fetchLoop", "openai"]
-
-interface Bounds {
-  readonly must: number
-  readonly aim: number
-}
 
 interface Cell {
   readonly frames: number
@@ -77,17 +72,18 @@ const speeds = (rates: Rates, name: Name) => rates.get(name)!.map((rate) => rate
 const costs = (rates: Rates, name: Name) => rates.get(name)!.map((rate) => rate.cpu)
 
 const targetsOf = (cell: Cell, rates: Rates): ReadonlyArray<Target> => {
-  const target = (name: Name, other: Name, bounds: Bounds): Target => ({
+  const target = (name: Name, other: Name, bounds?: Bounds): Target => ({
     what: `${Network.titles[name]} against ${
       Network.titles[other]
     }, ${cell.frames} frames, ${cell.concurrency} at once`,
     ratio: ratio(speeds(rates, name), speeds(rates, other)),
-    ...bounds
+    ...(bounds === undefined ? {} : { bounds })
   })
   return [
     target("streamText", "undiciLoop", cell.stream),
     ...(cell.generate === undefined ? [] : [target("generateText", "undiciLoop", cell.generate)]),
-    target("streamText", "openai", cell.openai)
+    target("streamText", "openai", cell.openai),
+    target("platform", "undiciLoop")
   ]
 }
 

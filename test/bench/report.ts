@@ -4,13 +4,18 @@
 import * as Os from "node:os"
 import type { Spread } from "./stats.js"
 
+export interface Bounds {
+  readonly must: number
+  readonly aim: number
+  /** Where less is better, the bounds are from above. */
+  readonly isCost?: boolean
+}
+
 export interface Target {
   readonly what: string
   readonly ratio: Spread
-  readonly must: number
-  readonly aim: number
-  /** Where less is better, the bound is from above. */
-  readonly isCost?: boolean
+  /** None where it is only there to compare with. */
+  readonly bounds?: Bounds
 }
 
 export interface Section {
@@ -32,20 +37,23 @@ export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyA
   return [line(head), line(head.map((_, index) => index === 0 ? "---" : "---:")), ...rows.map(line)].join("\n")
 }
 
-const verdict = ({ aim, isCost = false, must, ratio }: Target): string => {
-  const meets = (bound: number) => isCost ? ratio.median <= bound : ratio.median >= bound
+const verdict = ({ median }: Spread, { aim, isCost = false, must }: Bounds): string => {
+  const meets = (bound: number) => isCost ? median <= bound : median >= bound
   return meets(aim) ? "met, and the aim too" : meets(must) ? "met" : "missed"
+}
+
+const boundCells = (ratio: Spread, bounds: Bounds): ReadonlyArray<string> => {
+  const sign = bounds.isCost === true ? "≤ " : ""
+  return [`${sign}${bounds.must}`, `${sign}${bounds.aim}`, verdict(ratio, bounds)]
 }
 
 const targetsTable = (targets: ReadonlyArray<Target>): string =>
   table(
     ["ratio", "measured (quartiles)", "must", "aim", "target"],
-    targets.map((target) => [
-      target.what,
-      range(target.ratio),
-      `${target.isCost === true ? "≤ " : ""}${target.must}`,
-      `${target.isCost === true ? "≤ " : ""}${target.aim}`,
-      verdict(target)
+    targets.map(({ bounds, ratio, what }) => [
+      what,
+      range(ratio),
+      ...(bounds === undefined ? ["", "", "to compare"] : boundCells(ratio, bounds))
     ])
   )
 
