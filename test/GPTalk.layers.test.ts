@@ -1,5 +1,21 @@
+import { FetchHttpClient, type HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigError, ConfigProvider, Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
+import {
+  Cause,
+  Config,
+  ConfigError,
+  ConfigProvider,
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Redacted,
+  Stream,
+  TestClock,
+  Tracer
+} from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
@@ -160,5 +176,48 @@ describe("GPTalk.layerWithoutAuth", () => {
       assert.deepStrictEqual(client.of("text").map(({ body }) => body?.["model"]), ["a", "b"])
       assert.strictEqual(client.count("login"), 1)
     }).pipe(Effect.provide(Layer.provideMerge(Auth.layer(), client.layer)))
+  })
+
+  /** An `Auth` of the user's own around the package's. */
+  const around = (
+    change: <A, E, R>(withToken: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Layer.Layer<Auth.Auth, never, HttpClient.HttpClient> =>
+    Layer.map(Auth.layer(), (context) => {
+      const auth = Context.get(context, Auth.Auth)
+      return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
+    })
+
+  it.effect("an Auth sees nothing of a request once it has its answer", () => {
+    const client = MockClient.make()
+    const seen: Array<unknown> = []
+    const look = Effect.contextWith((context: Context.Context<never>) => {
+      const parent = Context.getOption(context, Tracer.ParentSpan)
+      seen.push(
+        Context.getOption(context, FetchHttpClient.RequestInit),
+        Option.map(parent, (span) => span._tag === "Span" && span.name)
+      )
+    })
+    const auth = around((use) => Effect.ensuring(use, look))
+    return Effect.gen(function*() {
+      yield* ask
+      assert.deepStrictEqual(seen, [Option.none(), Option.some("GPTalk.generateText")])
+    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client.layer))))
+  })
+
+  it.effect("a request that an Auth gives up is aborted, though the reply goes on", () => {
+    const client = MockClient.make({
+      text: (received, index) => index === 0 ? Effect.never : MockClient.defaults.text(received, index)
+    })
+    const auth = around((use) =>
+      Effect.timeoutTo(use, { duration: "1 second", onSuccess: Effect.succeed, onTimeout: () => use }).pipe(
+        Effect.flatten
+      )
+    )
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(ask)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), "Hello!")
+      assert.deepStrictEqual(client.of("text").map(({ signal }) => signal.aborted), [true, false])
+    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client.layer))))
   })
 })

@@ -196,4 +196,20 @@ describe("GPTalk retries", () => {
       assert.strictEqual(client.count("text"), 1)
     }).pipe(Effect.provide(Layer.provide(GPTalk.layer(), client.layer)))
   })
+
+  it.effect.each(["text", "stream"] as const)(
+    "interruption while a client takes its time to let go of %s aborts the request all the same",
+    (step) => {
+      const slow = () => Effect.onInterrupt(Effect.never, () => Effect.sleep("10 seconds"))
+      const client = MockClient.make({ [step]: slow })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.exit(GPTalk.generateText({ prompt: "Hi" })))
+        yield* TestClock.adjust("35 seconds")
+        const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(interrupting)
+        assert.deepStrictEqual(client.of(step).map(({ signal }) => signal.aborted), [true])
+      }).pipe(Effect.provide(Layer.provide(GPTalk.layer(), client.layer)))
+    }
+  )
 })

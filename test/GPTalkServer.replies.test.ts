@@ -204,6 +204,7 @@ describe("GPTalkServer", () => {
           }
         })
         const { body } = yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+        assert.strictEqual(sizes.reduce((sum, size) => sum + size, 0), new TextEncoder().encode(body).length)
         const largest = 64 * 1024 + deltas.join("").length + 100
         assert.isBelow(Math.max(...sizes), largest)
         assert.isBelow(sizes.length, body.length / (64 * 1024) + 2)

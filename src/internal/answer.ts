@@ -85,21 +85,21 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
  *
  * @internal
  */
-export const decode = <A>(answer: Answer, decode: Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> => {
+export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> => {
   const { response: { status }, secrets, step } = answer
   if (!isOk(status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) =>
     Either.flatMap(
       Either.mapLeft(Fault.parseJson(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
       (json): Either.Either<A, GPTalkError.GPTalkError> =>
-        Either.mapLeft(decode(json), (error) => {
+        Either.mapLeft(decodeJson(json), (error) => {
           const fault = Fault.serviceFault(json)
-          const failure = fault === undefined
+          const wrong = fault === undefined
             ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
             : Fault.toServiceError(fault, { step, status, secrets })
           return step === "text" && (!Predicate.isRecord(json) || !json["data"])
-            ? markRefusal(failure)
-            : failure
+            ? markRefusal(wrong)
+            : wrong
         })
     ))
 }

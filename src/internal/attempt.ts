@@ -8,6 +8,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
@@ -56,7 +57,7 @@ export interface Attempt extends Reply.Reply {
  */
 export const make = (
   { auth, settings, transport, watchdog }: Dependencies,
-  { clock, question, runtime, secrets, span }: Call,
+  { clock, question, runtime, secrets, span: callSpan }: Call,
   /** Aborts the requests when it is closed. */
   scope: Scope.CloseableScope
 ): Attempt => {
@@ -67,7 +68,7 @@ export const make = (
   let streamSpan: Tracer.Span | undefined
 
   const begin = (step: "text" | "stream"): Effect.Effect<Tracer.Span> =>
-    Effect.map(Span.open(`GPTalk.${step}`, span), (span) => {
+    Effect.map(Span.open(`GPTalk.${step}`, callSpan), (span) => {
       patience.begin(step, "response")
       return span
     })
@@ -97,7 +98,7 @@ export const make = (
   )
 
   let sender: Fiber.RuntimeFiber<void> | undefined = requests.pipe(Runtime.runFork(runtime.pipe(
-    Runtime.provideService(Tracer.ParentSpan, span),
+    Runtime.provideService(Tracer.ParentSpan, callSpan),
     Runtime.provideService(Scope.Scope, scope),
     Runtime.setFiberRef(Secrets.ofCall, secrets)
   )))
@@ -118,9 +119,12 @@ export const make = (
           body.linger()
           return Effect.void
         }
+        // The connection is closed at once, however long the client takes to let go of its request.
+        const running = sender
+        running?.unsafeInterruptAsFork(FiberId.none)
         return Effect.zipRight(
-          sender === undefined ? Effect.void : Fiber.interrupt(sender),
-          Scope.close(scope, exit)
+          Scope.close(scope, exit),
+          running === undefined ? Effect.void : Fiber.await(running)
         )
       })
   }

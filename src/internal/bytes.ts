@@ -1,10 +1,15 @@
-const short = 32
+/**
+ * Bytes that grow at their end, in a buffer that doubles.
+ */
 
 /**
- * Bytes that grow at their end.
+ * Up to this many bytes are handled one by one, which costs less than a native call.
  *
  * @internal
  */
+export const short = 32
+
+/** @internal */
 export class Bytes {
   length = 0
   bytes = new Uint8Array(256)
@@ -19,7 +24,6 @@ export class Bytes {
       this.bytes = grown
       this.view = new DataView(grown.buffer)
     }
-    // A few bytes are copied one by one for less than a native call costs.
     if (end - start > short) this.bytes.set(bytes.subarray(start, end), this.length)
     else for (let index = start; index < end; index++) this.bytes[this.length + index - start] = bytes[index]!
     this.length = length

@@ -70,15 +70,18 @@ export const make = (
   let isPulled = false
 
   const release: Attempt.Close = (exit) =>
-    Effect.suspend(() => {
+    Effect.uninterruptible(Effect.suspend(() => {
       const closing = attempt?.close(exit)
       attempt = undefined
       return closing ?? Effect.void
-    })
+    }))
 
   const begin = (call: Attempt.Call): Pull =>
     Scope.make().pipe(
-      Effect.map((scope) => attempt = Attempt.make(dependencies, call, scope)),
+      Effect.map((scope) => Attempt.make(dependencies, call, scope)),
+      Effect.tap((made) => {
+        attempt = made
+      }),
       Effect.uninterruptible,
       Effect.flatMap((made) => made.pull)
     )

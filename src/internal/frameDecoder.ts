@@ -42,6 +42,7 @@ const viewOf = (bytes: Uint8Array): DataView => {
   return small
 }
 
+const hasSurrogate = /[\ud800-\udfff]/
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 /** @internal */
@@ -201,5 +202,3 @@ export class FrameDecoder {
     if (delta !== "") deltas.push(hasSurrogate.test(delta) ? delta.replace(/\p{Surrogate}/gu, "\ufffd") : delta)
   }
 }
-
-const hasSurrogate = /[\ud800-\udfff]/

@@ -13,7 +13,7 @@
  *
  * Anything else is for the caller to parse.
  */
-import { Bytes } from "./bytes.js"
+import { Bytes, short } from "./bytes.js"
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -23,6 +23,7 @@ const key = "\"content\""
 const opening = /[\t ]*:[\t ]*"/y
 const plain = /^[\t\x20-\x5b\x5d-\x7e]*$/
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
 /**
  * A character for each byte.
  *
@@ -32,9 +33,6 @@ export const latin1 = new TextDecoder("latin1")
 
 /** How many bytes are compared at a time: four words of 64 bits. */
 const stride = 32
-
-/** Up to this many bytes are decoded one by one, which costs less than a native call. */
-const short = 32
 
 /** @internal */
 export class FrameShape {

@@ -39,13 +39,7 @@ export interface Options {
   readonly span?: Tracer.Span
 }
 
-/**
- * Each is for a fiber of its own, since what is set in the fiber for a request is put back only when there is an answer:
- * to see to that in every case (`Effect.locally`, `Effect.provide`) takes half as long as the request. When the scope is
- * closed, so is the connection, if it is still needed by then.
- *
- * @internal
- */
+/** @internal */
 export interface Transport {
   readonly login: (
     fingerprint: string,
@@ -56,8 +50,8 @@ export interface Transport {
     session: Redacted.Redacted<string>,
     question: Question,
     options: Options
-  ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError, Scope.Scope>
-  /** Connects the body. */
+  ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError>
+  /** Connects the body. When the scope is closed, so is the connection. */
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
@@ -106,62 +100,68 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     (span) => Option.isSome(span) && span.value.spanId !== "noop" ? HttpTraceContext.toHeaders(span.value) : {}
   )
 
-  const send = Effect.fnUntraced(function*(
+  // What is set in the fiber for the request is put back once there is an answer, and not in a finalizer, which would
+  // take half as long as the request: where there is no answer for an interruption or a defect, the fiber is at its end.
+  const send = (
     exchange: Exchange,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
-  ): Effect.fn.Return<Answer.Answer, GPTalkError.GPTalkError, Scope.Scope> {
-    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-    const context = yield* FiberRef.getAndUpdate(
-      FiberRef.currentContext,
-      (context) => contextOf(context, exchange.span)
-    )
-    const trace = settings.propagateTrace ? yield* traceHeaders : {}
-    // The client's own spans carry the URL, and with it the stream token.
-    const isTraced = yield* FiberRef.getAndSet(FiberRef.currentTracerEnabled, false)
-    const exit = yield* Effect.exit(Effect.interruptible(scoped.execute(
-      HttpClientRequest.setHeaders(exchange.request(now), {
-        "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
-        ...exchange.headers,
-        ...trace
+  ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+        const context = yield* FiberRef.getAndUpdate(
+          FiberRef.currentContext,
+          (context) => contextOf(context, exchange.span)
+        )
+        const trace = settings.propagateTrace ? yield* traceHeaders : {}
+        // The client's own spans carry the URL, and with it the stream token.
+        const isTraced = yield* FiberRef.getAndSet(FiberRef.currentTracerEnabled, false)
+        const exit = yield* Effect.exit(restore(scoped.execute(
+          HttpClientRequest.setHeaders(exchange.request(now), {
+            "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
+            ...exchange.headers,
+            ...trace
+          })
+        )))
+        yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
+        yield* FiberRef.set(FiberRef.currentContext, context)
+        const response = yield* Effect.catchAll(
+          exit,
+          (error) =>
+            error._tag === "ResponseError" && error.reason === "StatusCode"
+              ? Effect.succeed(error.response)
+              : Effect.fail(Fault.toConnectionError(error, exchange))
+        )
+        const body = bodyOf(response)
+        body.connect(response, yield* Effect.runtime())
+        yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
+        return { step: exchange.step, secrets: exchange.secrets, settings, response, body }
       })
-    )))
-    yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
-    yield* FiberRef.set(FiberRef.currentContext, context)
-    const response = yield* Effect.catchAll(
-      exit,
-      (error) =>
-        error._tag === "ResponseError" && error.reason === "StatusCode"
-          ? Effect.succeed(error.response)
-          : Effect.fail(Fault.toConnectionError(error, exchange))
     )
-    const body = bodyOf(response)
-    body.connect(response, yield* Effect.runtime())
-    yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
-    return { step: exchange.step, secrets: exchange.secrets, settings, response, body }
-  }, Effect.uninterruptible)
 
   const bodyOf = (exchange: Exchange) => () => new Body((error) => Fault.toConnectionError(error, exchange))
 
-  // The scope may be open for long after that.
-  const reading = <A>(answer: Answer.Answer, read: Effect.Effect<A, GPTalkError.GPTalkError>) =>
-    Effect.tapErrorCause(read, () => Effect.sync(() => answer.body.close()))
-
-  const json = <A>(exchange: Exchange, decode: Answer.Decode<A>) =>
-    Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => reading(answer, Answer.decode(answer, decode)))
+  const json = <A>(exchange: Exchange, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
+    Effect.flatMap(
+      Scope.make(),
+      (scope) =>
+        Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => Answer.decode(answer, decode)).pipe(
+          Scope.extend(scope),
+          // Only then: to abort a request that is over costs as much as to parse its answer.
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        )
+    )
 
   return {
     login: (fingerprint, options) =>
-      Effect.flatMap(Scope.make(), (scope) =>
+      Effect.map(
         json({
           ...options,
           step: "login",
           request: () => withJson(login, { fingerprint, platform: "fingerprint" })
-        }, decodeLogin).pipe(
-          Scope.extend(scope),
-          // Only then: to abort a request that is over costs as much as to parse its answer.
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-          Effect.map(({ data }) => data)
-        )),
+        }, decodeLogin),
+        ({ data }) => data
+      ),
     text: (session, question, options) =>
       Effect.map(
         json({
@@ -198,7 +198,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       const other = bodyOf(exchange)
       return Effect.flatMap(
         send(exchange, (response) => Answer.isEventStream(response) ? body : other()),
-        (answer) => answer.body === body ? Effect.void : reading(answer, Answer.notEventStream(answer))
+        (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer)
       )
     }
   }
