@@ -65,7 +65,7 @@ const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefine
 
 /**
  * How many bytes of frames, but for the last of them, are made before the client has taken them: each frame repeats
- * the whole reply so far. A write costs as much as ten frames, whatever its size.
+ * the whole reply so far. A write costs the server as much as several frames.
  */
 const batchSize = 64 * 1024
 

@@ -67,8 +67,8 @@ const isSmall = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: numb
   Number(headers["content-length"]) <= maxSize && headers["transfer-encoding"] === undefined
 
 /**
- * The short way for nearly every body. The platform's `text` and `stream` take 0.2 and 0.4 ms longer for one, in which
- * time a server written by hand sends 30 and 60 frames.
+ * The short way for nearly every body: what the platform's `text` and `stream` take longer is time enough to send dozens
+ * of frames.
  */
 const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, Refusal> =>
   Effect.async((resume) => {

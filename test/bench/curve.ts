@@ -15,8 +15,11 @@ import { interleave, quantile } from "./stats.js"
 
 const names: ReadonlyArray<Name> = ["streamText", "undiciLoop", "fetchLoop", "openai"]
 
-/** Enough replies of each length that the clock can tell. */
-const countOf = (frames: number): number => Math.max(1, Math.ceil(120 * Math.min(1, 200 / frames) ** 1.3))
+/**
+ * So much CPU time of each client makes a round, after a third as much that does not count: in less, what is measured is
+ * how long it takes to compile again what a process has lost while it waited.
+ */
+const roundMillis = 400
 
 export const curve: Part = async ({ isShort, log, programs }) => {
   const lengths = isShort ? [50, 200] : [100, 200, 500, 1000, 2000, 4000, 8000]
@@ -24,15 +27,23 @@ export const curve: Part = async ({ isShort, log, programs }) => {
   const points: Array<Chart.Point<Name>> = []
   if (!isShort) {
     log("curve: warming up")
-    const load = { prompt: Prompt.make(200), concurrency: 1, count: 800 }
-    for (const name of names) await network.client(name).ask<Rate>("load", load satisfies Load)
+    const load: Load = { prompt: Prompt.make(lengths[0]!), concurrency: 1, count: 800 }
+    for (const name of names) await network.client(name).ask<Rate>("load", load)
   }
   for (const frames of lengths) {
     log(`curve: ${frames} frames`)
-    const load = { prompt: Prompt.make(frames), concurrency: 1, count: isShort ? 1 : countOf(frames) }
-    const run = (name: Name) => network.client(name).ask<Rate>("load", load satisfies Load)
-    if (!isShort && frames <= 2000) { for (const name of names) await run(name) }
-    const rates = await interleave(isShort ? 1 : frames > 4000 ? 3 : 5, names, run)
+    const prompt = Prompt.make(frames)
+    const run = (name: Name, count: number) =>
+      network.client(name).ask<Rate>("load", { prompt, concurrency: 1, count } satisfies Load)
+    const counts = new Map(names.map((name) => [name, 1]))
+    if (!isShort) {
+      for (const name of names) {
+        const { cpu } = await run(name, Math.ceil(1000 / frames))
+        counts.set(name, Math.ceil(roundMillis / cpu))
+        await run(name, counts.get(name)!)
+      }
+    }
+    const rates = await interleave(isShort ? 1 : frames > 4000 ? 3 : 5, names, (name) => run(name, counts.get(name)!))
     points.push({
       frames,
       bytes: Script.make(frames).bytes.length,
