@@ -29,6 +29,8 @@ const CR = 0x0d
 /** The first line may have a byte order mark, here as its bytes. */
 const firstField = /^(\xef\xbb\xbf)?data:/
 const field = /^data:/
+/** How many bytes of a line these look at. */
+const fieldSize = 8
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 
@@ -167,7 +169,7 @@ export class FrameDecoder {
 
   /** What follows `data:` on the line, if it is such a line and means something. */
   #payload(line: Uint8Array): string | undefined {
-    const match = (this.#isFirstLine ? firstField : field).exec(latin1.decode(line))
+    const match = (this.#isFirstLine ? firstField : field).exec(latin1.decode(line.subarray(0, fieldSize)))
     if (match === null) return undefined
     const payload = Either.try(() => utf8.decode(line.subarray(match[0].length)).trim())
     if (Either.isLeft(payload)) {
