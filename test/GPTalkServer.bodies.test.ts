@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect } from "effect"
 import * as Protocol from "effect-gptalk/Protocol"
-import * as Responder from "effect-gptalk/Responder"
 import type * as Http from "node:http"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -31,11 +30,7 @@ describe.each(Object.entries(ways))("a body that is %s", (_, { headers, piece })
   /** What the responder is asked when this comes as `text`, in two pieces. */
   const send = (text: string, cut: number) =>
     Effect.gen(function*() {
-      const asked: Array<Responder.Request> = []
-      const responder = Responder.make((request) => {
-        asked.push(request)
-        return Stream.empty
-      })
+      const { asked, responder } = TestServer.silentResponder()
       const server = yield* TestServer.make({ responder })
       const session = yield* TestServer.newSession(server)
       const bytes = utf8.encode(text)

@@ -70,11 +70,7 @@ describe("GPTalkServer", () => {
 
     it.scoped("the responder gets what text was asked", () =>
       Effect.gen(function*() {
-        const asked: Array<Responder.Request> = []
-        const responder = Responder.make((request) => {
-          asked.push(request)
-          return Stream.empty
-        })
+        const { asked, responder } = TestServer.silentResponder()
         const server = yield* TestServer.make({ responder })
         const { body } = yield* TestServer.text(server, yield* TestServer.newSession(server), {
           content: prompt,

@@ -4,7 +4,7 @@
  */
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -29,6 +29,16 @@ export interface TestServer {
   /** The paths that were asked for, in order. */
   readonly requests: ReadonlyArray<string>
   readonly count: (path: string) => number
+}
+
+/** A responder that says nothing, and what it was asked. */
+export const silentResponder = () => {
+  const asked: Array<Responder.Request> = []
+  const responder = Responder.make((request) => {
+    asked.push(request)
+    return Stream.empty
+  })
+  return { asked, responder }
 }
 
 export const make = (
