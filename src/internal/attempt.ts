@@ -83,11 +83,17 @@ export const make = (
         }))
     })
 
+  // The wait begins before the first byte can come, which would end it.
+  const connected = (): Body => {
+    patience.begin("stream", "firstDelta")
+    return body
+  }
+
   const open = (token: Redacted.Redacted<string>) =>
     Effect.flatMap(begin("stream"), (span) => {
       streamSpan = span
       secrets.push(Redacted.value(token))
-      return Effect.map(transport.stream(token, body, { secrets, span }), () => patience.begin("stream", "firstDelta"))
+      return transport.stream(token, connected, { secrets, span })
     })
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
