@@ -61,7 +61,10 @@ export const make = (
   /** Aborts the requests when it is closed. */
   scope: Scope.CloseableScope
 ): Attempt => {
-  const body = new Body((error) => Fault.toConnectionError(error, { step: "stream", secrets }))
+  const body = new Body(
+    (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
+    () => patience.begin("stream", "firstDelta")
+  )
   const dog = watchdog(clock)
   const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
@@ -83,17 +86,11 @@ export const make = (
         }))
     })
 
-  // The wait begins before the first byte can come, which would end it.
-  const connected = (): Body => {
-    patience.begin("stream", "firstDelta")
-    return body
-  }
-
   const open = (token: Redacted.Redacted<string>) =>
     Effect.flatMap(begin("stream"), (span) => {
       streamSpan = span
       secrets.push(Redacted.value(token))
-      return transport.stream(token, connected, { secrets, span })
+      return transport.stream(token, body, { secrets, span })
     })
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(

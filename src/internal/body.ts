@@ -139,10 +139,15 @@ export class Body {
    */
   response: HttpClientResponse.HttpClientResponse | undefined
 
-  constructor(private readonly onError: (error: unknown) => GPTalkError) {}
+  constructor(
+    private readonly onError: (error: unknown) => GPTalkError,
+    /** Called before the first byte can come. */
+    private readonly onConnect: () => void = () => {}
+  ) {}
 
   /** Reads the response from now on, until it is closed. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
+    this.onConnect()
     this.response = response
     this.status = response.status
     const fail = (error: unknown): void => {

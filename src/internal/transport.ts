@@ -51,10 +51,10 @@ export interface Transport {
     question: Question,
     options: Options
   ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError>
-  /** Connects the body that it asks for once there is an event stream. When the scope is closed, so is the connection. */
+  /** Connects the body. When the scope is closed, so is the connection. */
   readonly stream: (
     token: Redacted.Redacted<string>,
-    body: () => Body,
+    body: Body,
     options: Options
   ) => Effect.Effect<void, GPTalkError.GPTalkError, Scope.Scope>
 }
@@ -197,8 +197,8 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       }
       const other = bodyOf(exchange)
       return Effect.flatMap(
-        send(exchange, (response) => Answer.isEventStream(response) ? body() : other()),
-        (answer) => Answer.isEventStream(answer.response) ? Effect.void : Answer.notEventStream(answer)
+        send(exchange, (response) => Answer.isEventStream(response) ? body : other()),
+        (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer)
       )
     }
   }
