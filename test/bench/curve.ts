@@ -8,6 +8,7 @@ import type { Name } from "./clients/index.js"
 import * as Network from "./network.js"
 import type { Part } from "./part.js"
 import type { Rate } from "./programs/client.js"
+import type { WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
 import { number, table } from "./report.js"
 import * as Script from "./script.js"
@@ -15,10 +16,7 @@ import { interleave, quantile } from "./stats.js"
 
 const names: ReadonlyArray<Name> = ["streamText", "undiciLoop", "fetchLoop", "openai"]
 
-/**
- * So much CPU time of each client makes a round, after a third as much that does not count: in less, what is measured is
- * how long it takes to compile again what a process has lost while it waited.
- */
+/** So much CPU time of each client makes a round. */
 const roundMillis = 400
 
 export const curve: Part = async ({ isShort, log, programs }) => {
@@ -27,14 +25,17 @@ export const curve: Part = async ({ isShort, log, programs }) => {
   const points: Array<Chart.Point<Name>> = []
   if (!isShort) {
     log("curve: warming up")
-    const load: Load = { prompt: Prompt.make(lengths[0]!), concurrency: 1, count: 800 }
+    const load: Load & WarmUp = { prompt: Prompt.make(lengths[0]!), concurrency: 1, count: 1, warmUpMillis: 3000 }
     for (const name of names) await network.client(name).ask<Rate>("load", load)
   }
   for (const frames of lengths) {
     log(`curve: ${frames} frames`)
     const prompt = Prompt.make(frames)
     const run = (name: Name, count: number) =>
-      network.client(name).ask<Rate>("load", { prompt, concurrency: 1, count } satisfies Load)
+      network.client(name).ask<Rate>(
+        "load",
+        { prompt, concurrency: 1, count, warmUpMillis: isShort ? 0 : 500 } satisfies Load & WarmUp
+      )
     const counts = new Map(names.map((name) => [name, 1]))
     if (!isShort) {
       for (const name of names) {

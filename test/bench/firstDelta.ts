@@ -4,6 +4,7 @@
 import type { Name } from "./clients/index.js"
 import * as Network from "./network.js"
 import type { Part } from "./part.js"
+import type { WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
 import { number, table } from "./report.js"
 import { interleave, quantile, ratio } from "./stats.js"
@@ -14,12 +15,10 @@ export const firstDelta: Part = async ({ isShort, log, programs }) => {
   log("first delta")
   const names = ["streamText", "platform", "undiciLoop"] as const satisfies ReadonlyArray<Name>
   const network = await Network.connect(programs, names, [frames])
+  const load = { count: isShort ? 10 : 300, prompt: Prompt.make(frames, "paced"), warmUpMillis: isShort ? 0 : 1000 }
   const run = (name: typeof names[number]) =>
-    network.client(name).ask<ReadonlyArray<number>>("firstDelta", {
-      count: isShort ? 10 : 150,
-      prompt: Prompt.make(frames, "paced")
-    })
-  if (!isShort) { for (const name of names) for (let index = 0; index < 10; index++) await run(name) }
+    network.client(name).ask<ReadonlyArray<number>>("firstDelta", load satisfies WarmUp)
+  if (!isShort) { for (const name of names) await run(name) }
   const millis = await interleave(isShort ? 1 : 9, names, run)
   await network.stop()
   const quantiles = (name: typeof names[number], share: number) =>
@@ -32,7 +31,7 @@ export const firstDelta: Part = async ({ isShort, log, programs }) => {
   return {
     title: "First delta",
     note:
-      "Milliseconds from the call to the first delta, one reply after another. The server pauses after the first frame.",
+      "Milliseconds from the call to the first delta, one reply after another. The server pauses after the first frame. Each client's turn begins with a second of replies that do not count.",
     tables: [table(["", "median", "99th percentile"], names.map(row))],
     targets: ([["median", 0.5], ["99th percentile", 0.99]] as const).flatMap(([what, share]) => {
       const against = (name: typeof names[number]) => ratio(quantiles(name, share), quantiles("undiciLoop", share))

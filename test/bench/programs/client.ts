@@ -6,6 +6,7 @@ import { clients, type Name } from "../clients/index.js"
 import * as Prompt from "../prompt.js"
 import * as Script from "../script.js"
 import { answer, collectGarbage, cpuMillis } from "./answer.js"
+import { type WarmUp, warmUp } from "./warmUp.js"
 
 export interface Rate {
   readonly repliesPerSecond: number
@@ -38,10 +39,9 @@ const open = (prompt: string, deltas: number): Promise<void> =>
   })
 
 answer({
-  load: async (load: Load): Promise<Rate> => {
+  load: async ({ warmUpMillis, ...load }: Load & WarmUp): Promise<Rate> => {
     const { text } = Script.of(Prompt.parse(load.prompt).frames)
-    // A process that has waited for its turn has lost compiled code, and gets it back first.
-    await client.replies({ ...load, count: Math.ceil(load.count / 3) })
+    await warmUp(warmUpMillis, () => client.replies({ ...load, count: load.concurrency }))
     const cpuBefore = cpuMillis()
     const before = performance.now()
     const texts = await client.replies(load)
@@ -53,7 +53,10 @@ answer({
   },
 
   /** Milliseconds to the first delta, for each of so many replies, one after another. */
-  firstDelta: async ({ count, prompt }: { readonly count: number; readonly prompt: string }) => {
+  firstDelta: async (
+    { count, prompt, warmUpMillis }: Pick<Load, "count" | "prompt"> & WarmUp
+  ): Promise<ReadonlyArray<number>> => {
+    await warmUp(warmUpMillis, () => client.reply(prompt, () => {}))
     const { text } = Script.of(Prompt.parse(prompt).frames)
     const millis: Array<number> = []
     for (let index = 0; index < count; index++) {

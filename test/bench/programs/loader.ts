@@ -7,6 +7,7 @@ import { asker, headersOf } from "../clients/session.js"
 import * as Prompt from "../prompt.js"
 import * as Script from "../script.js"
 import { answer } from "./answer.js"
+import { type WarmUp, warmUp } from "./warmUp.js"
 
 const url = process.argv[2]!
 const dispatcher = new Undici.Agent()
@@ -29,6 +30,9 @@ const replies = repliesOf(async (prompt, onDelta) => {
 })
 
 answer({
+  warmUp: ({ warmUpMillis, ...load }: Load & WarmUp) =>
+    warmUp(warmUpMillis, () => replies({ ...load, count: load.concurrency })),
+
   /** Replies a second. */
   load: async (load: Load): Promise<number> => {
     const { text } = Script.of(Prompt.parse(load.prompt).frames)
