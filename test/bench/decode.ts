@@ -12,6 +12,7 @@ const titles: Record<Name, string> = {
   ours: "effect-gptalk, decoder alone",
   oursAsStream: "effect-gptalk, as `Stream`",
   oursAsClient: "effect-gptalk, the whole client",
+  knownAsStream: "a `Stream` of the same deltas, known beforehand",
   hand: "hand loop",
   eventsourceParser: "`eventsource-parser`",
   openai: "openai-node, `Stream.fromSSEResponse`",
@@ -74,6 +75,7 @@ const targetsOf = (frames: number, chunking: string, costs: Costs): ReadonlyArra
   return [
     target("ours", "decoder alone", "hand", bounds.alone),
     target("oursAsStream", "as `Stream`", fastest(costs, pushed), bounds.stream),
+    target("knownAsStream", titles.knownAsStream, fastest(costs, pushed)),
     target("oursAsStream", "as `Stream`", fastest(costs, streamed), bounds.stream),
     target("oursAsClient", "the whole client", fastest(costs, streamed))
   ]

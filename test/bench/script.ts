@@ -53,12 +53,17 @@ export interface Script {
   readonly bytes: Uint8Array
   /** The same, frame by frame. */
   readonly frames: ReadonlyArray<Uint8Array>
+  /** The same, in chunks of 64 KiB. */
+  readonly blocks: ReadonlyArray<Uint8Array>
 }
 
 const utf8 = new TextEncoder()
 const head = "data: {\"content\":\""
 const tail = "\"}\n\n"
 const done = utf8.encode("data: [DONE]\n\n")
+
+const chunksOf = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
 
 export const make = (count: number): Script => {
   const contents: Array<Uint8Array> = []
@@ -77,7 +82,7 @@ export const make = (count: number): Script => {
     offset += frame.length
     return bytes.subarray(offset - frame.length, offset)
   })
-  return { text: pieces(count).join(""), bytes, frames }
+  return { text: pieces(count).join(""), bytes, frames, blocks: chunksOf(bytes, 64 * 1024) }
 }
 
 const made = new Map<number, Script>()
@@ -88,6 +93,3 @@ export const of = (count: number): Script => {
   made.set(count, script)
   return script
 }
-
-export const chunksOf = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
-  Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))

@@ -5,6 +5,7 @@ import { aiSdk } from "./aiSdk.js"
 import { effectAi } from "./effectAi.js"
 import { eventsourceParser } from "./eventsourceParser.js"
 import { hand } from "./hand.js"
+import { knownAsStream } from "./knownAsStream.js"
 import { openai } from "./openai.js"
 import { ours } from "./ours.js"
 import { oursAsClient } from "./oursAsClient.js"
@@ -16,6 +17,7 @@ export const decoders = {
   ours,
   oursAsStream,
   oursAsClient,
+  knownAsStream,
   hand,
   eventsourceParser,
   openai,

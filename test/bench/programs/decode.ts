@@ -19,7 +19,7 @@ answer({
   /** CPU milliseconds of one reply. */
   sample: async ({ count, decoder, frames, isFrameByFrame }: Sample): Promise<number> => {
     const script = Script.of(frames)
-    const chunks = isFrameByFrame ? script.frames : Script.chunksOf(script.bytes, 64 * 1024)
+    const chunks = isFrameByFrame ? script.frames : script.blocks
     const before = cpuMillis()
     for (let index = 0; index < count; index++) await once(decoders[decoder], chunks, script.text)
     return (cpuMillis() - before) / count

@@ -1,0 +1,38 @@
+/**
+ * A `Stream` of deltas that are known beforehand, as each chunk of the response is read: what is left to pay where
+ * decoding costs nothing.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { FrameDecoder } from "../../../src/internal/frameDecoder.js"
+import * as Reply from "../../../src/internal/reply.js"
+import type { Decoder } from "./index.js"
+import { responseOf } from "./response.js"
+
+const known = new WeakMap<ReadonlyArray<Uint8Array>, ReadonlyArray<ReadonlyArray<string>>>()
+
+const deltasOf = (chunks: ReadonlyArray<Uint8Array>) => {
+  const before = known.get(chunks)
+  if (before !== undefined) return before
+  const decoder = new FrameDecoder(16 * 1024 * 1024)
+  const deltas = chunks.map((chunk) => decoder.push(chunk))
+  known.set(chunks, deltas)
+  return deltas
+}
+
+export const knownAsStream: Decoder = async (chunks) => {
+  const deltas = deltasOf(chunks)
+  const reader = responseOf(chunks).body!.getReader()
+  let index = 0
+  const pull: Reply.Pull = Effect.async((resume) => {
+    reader.read().then(({ done }) => resume(Effect.succeed(done ? undefined : deltas[index++])))
+  })
+  let text = ""
+  await Effect.runPromise(
+    Stream.runForEach(Stream.fromChannel(Reply.toChannel(pull)), (delta) =>
+      Effect.sync(() => {
+        text += delta
+      }))
+  )
+  return text
+}
