@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Fiber, Layer, Logger, LogLevel, Option, Stream, TestClock } from "effect"
+import { Chunk, Clock, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -30,6 +30,23 @@ describe("GPTalk streams", () => {
       assert.deepStrictEqual(yield* next, ["b"])
     }).pipe(Effect.scoped, provide(streaming(source)))
   })
+
+  it.effect("miss nothing that arrives while the fiber has yielded, wherever it does", () =>
+    Effect.forEach(
+      // With fewer than a dozen, Effect itself does not get on.
+      Array.from({ length: 120 }, (_, index) => index + 12),
+      (count) =>
+        GPTalk.generateText({ prompt: "Hi" }).pipe(
+          Effect.withMaxOpsBeforeYield(count),
+          provide(MockClient.make({
+            stream: () => MockClient.eventStream("data: {\"con", "tent\":\"a\"}\n\n", MockClient.done)
+          })),
+          Effect.timeout("5 seconds"),
+          Effect.withClock(Clock.make()),
+          Effect.either,
+          Effect.map((reply) => assert.deepStrictEqual(reply, Either.right("a"), `${count} steps`))
+        )
+    ))
 
   it.effect("end at [DONE], whether or not the connection does", () => {
     const source = new MockClient.Source()

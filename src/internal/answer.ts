@@ -9,7 +9,7 @@ import * as Either from "effect/Either"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
-import type { Body } from "./body.js"
+import type { Body, Handlers } from "./body.js"
 import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
@@ -51,12 +51,14 @@ const readText = (
   return Effect.suspend(() => {
     if (Number(response.headers["content-length"]) > maxBodySize) return tooLarge()
     const text = new Bytes()
-    const readOn: Effect.Effect<string, GPTalkError.GPTalkError> = Effect.flatMap(body.take, (chunks) => {
-      if (chunks === undefined) return Effect.succeed(utf8.decode(text.bytes.subarray(0, text.length)))
-      for (const bytes of chunks) text.append(bytes, 0, bytes.length)
-      return text.length > maxBodySize ? tooLarge() : readOn
-    })
-    return readOn
+    const handlers: Handlers<string> = {
+      onChunks: (chunks) => {
+        for (const bytes of chunks) text.append(bytes, 0, bytes.length)
+        return text.length > maxBodySize ? tooLarge() : body.read(handlers)
+      },
+      onEnd: Effect.map(() => utf8.decode(text.bytes.subarray(0, text.length)))
+    }
+    return body.read(handlers)
   })
 }
 

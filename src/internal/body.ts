@@ -116,6 +116,12 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
   }
 }
 
+/** @internal */
+export interface Handlers<A> {
+  readonly onChunks: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<A, GPTalkError>
+  readonly onEnd: (end: Exit.Exit<undefined, GPTalkError>) => Effect.Effect<A, GPTalkError>
+}
+
 /**
  * The bytes of one response, for one reader at a time, who may wait for them before there is a response.
  *
@@ -127,7 +133,7 @@ export class Body {
   private exit: Exit.Exit<undefined, GPTalkError> | undefined
   private isDone = false
   private lingering: ReturnType<typeof setTimeout> | undefined
-  private reader: ((effect: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError>) => void) | undefined
+  private reader: (() => void) | undefined
   private source: Source | undefined
 
   /** Of the response, once there is one. */
@@ -161,20 +167,24 @@ export class Body {
     })
   }
 
-  /** The next chunks, or `undefined` at the end. */
-  readonly take: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, GPTalkError> = Effect.suspend(() => {
+  /** Goes on with the next chunks or with the end, now or once they are there. */
+  read<A>(handlers: Handlers<A>): Effect.Effect<A, GPTalkError> {
     if (this.size > 0) {
       const chunks = this.chunks
       this.chunks = []
       this.size = 0
       this.source?.resume()
-      return Effect.succeed(chunks)
+      return handlers.onChunks(chunks)
     }
+    if (this.exit !== undefined) return handlers.onEnd(this.exit)
+    const again = Effect.suspend(() => this.read(handlers))
     // Without a finalizer, which would double the cost: to resume a reader that was interrupted does nothing.
-    return this.exit ?? Effect.async<ReadonlyArray<Uint8Array> | undefined, GPTalkError>((resume) => {
-      this.reader = resume
+    return Effect.async((resume) => {
+      this.reader = () => resume(again)
+      // The fiber may have yielded since.
+      if (this.size > 0 || this.exit !== undefined) this.wake()
     })
-  })
+  }
 
   /** Ends what is read, from outside. The first end counts. */
   end(exit: Exit.Exit<undefined, GPTalkError>): void {
@@ -229,7 +239,7 @@ export class Body {
   private wake(): void {
     const reader = this.reader
     this.reader = undefined
-    reader?.(this.take)
+    reader?.()
   }
 }
 

@@ -4,8 +4,9 @@
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as GPTalkError from "../GPTalkError.js"
-import type { Body } from "./body.js"
+import type { Body, Handlers } from "./body.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
 import type { Patience } from "./patience.js"
@@ -15,7 +16,9 @@ import type { Patience } from "./patience.js"
  *
  * @internal
  */
-export type Pull = Effect.Effect<ReadonlyArray<string> | undefined, GPTalkError.GPTalkError>
+export type Pull = Effect.Effect<Deltas | undefined, GPTalkError.GPTalkError>
+
+type Deltas = ReadonlyArray<string>
 
 /** @internal */
 export interface Reply {
@@ -85,20 +88,22 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     )
   }
 
-  const ended = (broken?: GPTalkError.GPTalkError): Pull => {
+  const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Pull => {
     const deltas = decoder.end()
     if (deltas.length > 0) return Effect.succeed(deltas)
-    if (decoder.outcome !== undefined || broken === undefined) return finish()
-    return broken._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : fail(broken)
+    if (decoder.outcome !== undefined) return finish()
+    return Effect.matchEffect(end, {
+      onSuccess: finish,
+      onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : fail(error)
+    })
   }
+
+  const handlers: Handlers<Deltas | undefined> = { onChunks: receive, onEnd: ended }
 
   const pull: Pull = Effect.suspend(() => {
     if (decoder.outcome !== undefined) return finish()
     patience.pull()
-    return Effect.matchEffect(body.take, {
-      onSuccess: (chunks) => chunks === undefined ? ended() : receive(chunks),
-      onFailure: ended
-    })
+    return body.read(handlers)
   })
 
   return {
