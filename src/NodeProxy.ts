@@ -19,6 +19,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 
 /**
@@ -43,9 +44,32 @@ export const layer = (
     Effect.map(Effect.suspend(() => parse(Redacted.isRedacted(url) ? Redacted.value(url) : url)), (proxy) =>
       new Undici.ProxyAgent({
         uri: proxy.origin,
+        factory: poolOf,
         ...(hasCredentials(proxy) ? { token: basic(proxy) } : {})
       }))
   )
+
+/** The codes of errors after which undici opens a connection again, and again when that fails. */
+const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
+
+/**
+ * A tunnel that breaks off before it is there is a failure of what asked for it: undici would ask for the next one
+ * without end, also when nobody waits any more.
+ */
+const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Dispatcher => {
+  const { connect } = options
+  if (typeof connect !== "function") return new Undici.Pool(origin, options)
+  return new Undici.Pool(origin, {
+    ...options,
+    connect: (target, callback) =>
+      connect(target, (...[error, socket]) => {
+        if (error === null) callback(null, socket)
+        else if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) {
+          callback(Object.assign(new Error(error.message), { code: "ECONNRESET" }), null)
+        } else callback(error, null)
+      })
+  })
+}
 
 const fromDispatcher = <E>(make: Effect.Effect<Undici.Dispatcher, E>): Layer.Layer<HttpClient.HttpClient, E> =>
   Layer.provide(
@@ -127,8 +151,8 @@ export const layerEnv: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigErro
     Config.all({
       httpProxy: proxyFrom("HTTP_PROXY"),
       httpsProxy: proxyFrom("HTTPS_PROXY"),
-      noProxy: readEnv("NO_PROXY")
+      noProxy: Config.map(readEnv("NO_PROXY"), (value) => value.split(/[,\s]/).includes("*") ? "*" : value)
     }),
-    (options) => new Undici.EnvHttpProxyAgent(options)
+    (options) => new Undici.EnvHttpProxyAgent({ ...options, factory: poolOf })
   )
 )

@@ -76,6 +76,17 @@ const makeProxy = (options?: { readonly authorization?: string }) =>
     return { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}`, targets, sockets }
   })
 
+/** A proxy that closes each connection once it is asked for a tunnel. */
+const makeClosingProxy = Effect.gen(function*() {
+  const asked = { count: 0 }
+  const server = Http.createServer()
+  server.on("connect", (_, socket) => {
+    asked.count++
+    socket.end()
+  })
+  return { url: `http://127.0.0.1:${yield* listen(server)}`, asked }
+})
+
 const closedPort = Effect.scoped(listen(Http.createServer()))
 
 const talk = (url: string, proxy: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError>) =>
@@ -168,6 +179,21 @@ describe("NodeProxy", () => {
           assert.strictEqual(error._tag, "ConnectionError")
           assert.include(error.message, "407")
           assert.deepStrictEqual(service.paths, [])
+        }))
+    }
+
+    for (
+      const [name, layerOf] of [
+        ["layer", NodeProxy.layer],
+        ["layerEnv", (url: string) => NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: url }))]
+      ] as const
+    ) {
+      it.scopedLive(`fails for a proxy that closes the connection, and asks it no more (${name})`, () =>
+        Effect.gen(function*() {
+          const proxy = yield* makeClosingProxy
+          const error = yield* Effect.flip(talk("http://127.0.0.1:9", layerOf(proxy.url)))
+          assert.strictEqual(error._tag, "ConnectionError")
+          assert.strictEqual(proxy.asked.count, 1)
         }))
     }
 
@@ -267,7 +293,7 @@ describe("NodeProxy", () => {
         assert.deepStrictEqual(other.targets, [])
       }))
 
-    for (const no of ["127.0.0.1", "example.com, 127.0.0.1", "*"]) {
+    for (const no of ["127.0.0.1", "example.com, 127.0.0.1", "*", " * ", "*,example.com"]) {
       it.scopedLive(`goes past the proxy for NO_PROXY=${no}`, () =>
         Effect.gen(function*() {
           const service = yield* makeService()
