@@ -158,6 +158,21 @@ describe("GPTalk retries", () => {
       })
     })
 
+    it.scoped("as a date that names no zone means the one of the others, wherever the machine is", () => {
+      const client = after("text", status(429, { "retry-after": "Thu Jan  1 00:00:09 1970" }))
+      const { TZ: before } = process.env
+      const setZone = (zone: string | undefined) =>
+        Effect.sync(() => {
+          if (zone === undefined) delete process.env["TZ"]
+          else process.env["TZ"] = zone
+        })
+      return Effect.gen(function*() {
+        yield* Effect.acquireRelease(setZone("America/New_York"), () => setZone(before))
+        assert.isTrue(Either.isRight(yield* run(client)))
+        assert.deepStrictEqual(waits(client, "text"), [9000])
+      })
+    })
+
     it.effect.each(["soon", "soon 5", "-1", "5 s"])("that cannot be read leaves the backoff: %s", (value) => {
       const client = after("text", status(429, { "retry-after": value }))
       return Effect.gen(function*() {
