@@ -136,7 +136,12 @@ const makeWith = Effect.fnUntraced(function*(
 
   const login = Effect.gen(function*() {
     const fingerprint = yield* makeFingerprint
-    const secrets = [fingerprint, ...yield* FiberRef.get(Secrets.ofCall)]
+    const secrets = [
+      fingerprint,
+      ...yield* FiberRef.get(Secrets.ofCall),
+      ...Secrets.ofHeaders(settings.headers),
+      ...Sessions.tokens(yield* Ref.get(ref)).flatMap(Secrets.ofSession)
+    ]
     const answer = yield* transport.login(fingerprint, { secrets }).pipe(
       Effect.timeoutFail({
         duration: settings.timeouts.response,
@@ -153,7 +158,7 @@ const makeWith = Effect.fnUntraced(function*(
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
   const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
     Effect.interruptible(login).pipe(
-      Effect.tap(({ expiresAt }) => modify((_) => Sessions.issued(_, session.id, expiresAt))),
+      Effect.tap((answer) => modify((_) => Sessions.issued(_, session.id, answer))),
       Effect.map(({ token }) => token),
       Effect.exit,
       Effect.flatMap((exit) =>

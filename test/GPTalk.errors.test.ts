@@ -313,6 +313,36 @@ describe("GPTalk errors", () => {
         })
     )
 
+    it.effect("of an earlier session in what is said to a login", () => {
+      const client = MockClient.make({
+        login: (received, index) =>
+          index === 0
+            ? MockClient.defaults.login(received, index)
+            : MockClient.json({
+              code: 5,
+              msg: `still held: session-token-0, ${client.of("login")[0]?.body?.["fingerprint"]}`
+            })
+      })
+      return Effect.gen(function*() {
+        yield* GPTalk.generateText({ prompt })
+        const error = yield* Effect.flip(GPTalk.generateText({ prompt }))
+        assert.strictEqual(error._tag, "ServiceError")
+        assert.include(error.message, "still held: [redacted], [redacted]")
+      }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ usageLimit: 1 }), client.layer)))
+    })
+
+    it.effect.each(["login", "text", "stream"] as const)("of a header in what %s answers", (step) => {
+      const client = MockClient.make({
+        [step]: ({ headers }: MockClient.Received) => MockClient.json({ error: headers["cookie"] })
+      })
+      return Effect.gen(function*() {
+        const error = yield* Effect.flip(GPTalk.generateText({ prompt }))
+        assert.include(error.message, ": [redacted]")
+      }).pipe(
+        Effect.provide(Layer.provide(GPTalk.layer({ headers: { Cookie: "sid=a-cookie-of-a-user" } }), client.layer))
+      )
+    })
+
     it.effect("in a frame that carries an error", () =>
       Effect.gen(function*() {
         const error = yield* failWith("stream", lines(`data: {"error":"stream-token-0 of: ${prompt}"}`))

@@ -78,7 +78,7 @@ export const make = (
 
   const ask = (session: Redacted.Redacted<string>) =>
     Effect.flatMap(begin("text"), (span) => {
-      secrets.push(Redacted.value(session), Secrets.fingerprintOf(session) ?? "")
+      secrets.push(...Secrets.ofSession(session))
       return Effect.onExit(transport.text(session, question, { secrets, span }), (exit) =>
         Effect.sync(() => {
           patience.end()

@@ -16,26 +16,46 @@ const shortestPart = 4
 
 const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
 
-/** How a service that quotes a request may write down what stood in it. */
-const quoted = (secret: string, text: string): ReadonlyArray<string> => {
-  const forms = [secret]
-  if (text.includes("\\")) {
-    const json = JSON.stringify(secret).slice(1, -1)
-    const escape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
-    forms.push(json, json.replace(/[\u0080-\uffff]/g, escape))
-  }
-  if (text.includes("%")) forms.push(encodeURIComponent(secret.replace(/\p{Surrogate}/gu, "\ufffd")))
-  return forms.filter((form) => form !== "")
+/** Of JSON, URLs and HTML, in which a service may quote a request. */
+const escapes =
+  /\\u([\da-f]{4})|\\(["\\/bfnrt])|(?:%[\da-f]{2})+|&#(\d{1,6});|&#x([\da-f]{1,5});|&(amp|lt|gt|quot|apos);/gi
+const escaped: Readonly<Record<string, string>> = {
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: "\"",
+  apos: "'"
+}
+const utf8 = new TextDecoder()
+
+/** Without escapes, and without those that show up then: the same for a secret and for any quotation of it. */
+const plain = (text: string): string => {
+  const next = text.replace(escapes, (all: string, unit, char, decimal, hex, entity) => {
+    if (all.startsWith("%")) return utf8.decode(Uint8Array.from(all.slice(1).split("%"), (byte) => parseInt(byte, 16)))
+    const code = unit ?? hex
+    if (code ?? decimal) return String.fromCodePoint(code ? parseInt(code, 16) : Number(decimal))
+    return escaped[(char ?? entity).toLowerCase()] ?? char
+  })
+  return next === text ? text : plain(next)
 }
 
 /** @internal */
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
   // Far more than is shown, far less than would make the search for pieces slow.
-  const source = text.slice(0, 3 * maxLength)
-  const forms = new Set(secrets.flatMap((secret) => quoted(secret, source)))
+  const start = text.slice(0, 3 * maxLength)
+  const source = plain(start)
+  // What a secret begins with before the cut might not be known for it.
+  const length = start === text ? source.length : source.length - shortestPiece
+  const forms = new Set(secrets.map(plain).flatMap((secret) => [secret, secret.replaceAll(" ", "+")]))
+  forms.delete("")
   let clean = ""
   let secretUntil = 0
-  for (let index = 0; index < source.length && clean.length <= maxLength; index++) {
+  for (let index = 0; index < length && clean.length <= maxLength; index++) {
     const isInSecret = index < secretUntil
     for (const form of forms) {
       const end = index + Math.min(shortestPiece, form.length)
@@ -47,6 +67,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
     else if (!isInSecret) clean += mark
   }
 
-  const line = clean.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ").trim()
+  const line = (secretUntil === 0 && start === text ? text : clean).replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
+    .trim()
   return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).replace(/\p{Surrogate}/gu, "\ufffd")
 }

@@ -4,7 +4,7 @@
  */
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 
 /**
  * The secrets of the running call. A login inherits them from the call that begins it.
@@ -29,5 +29,20 @@ const fingerprints = globalValue(
 export const setFingerprint = (token: Redacted.Redacted<string>, fingerprint: string): void =>
   void fingerprints.set(token, fingerprint)
 
-/** @internal */
-export const fingerprintOf = (token: Redacted.Redacted<string>): string | undefined => fingerprints.get(token)
+/**
+ * What a session is made of.
+ *
+ * @internal
+ */
+export const ofSession = (token: Redacted.Redacted<string>): ReadonlyArray<string> => [
+  Redacted.value(token),
+  fingerprints.get(token) ?? ""
+]
+
+/**
+ * The headers that may hold what lets somebody in.
+ *
+ * @internal
+ */
+export const ofHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<string> =>
+  Object.entries(headers).flatMap(([name, value]) => /auth|cookie|key|secret|token/i.test(name) ? [value] : [])

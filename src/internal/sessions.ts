@@ -14,6 +14,8 @@ export interface Session {
   /** The order in which the logins began. */
   readonly id: number
   readonly login: Login
+  /** What the login gave; unknown while it is under way. */
+  readonly token: Redacted.Redacted<string> | undefined
   /** Unix milliseconds; unknown while the login is under way. */
   readonly expiresAt: number | undefined
   /** Uses reserved, and of these the ones kept. */
@@ -66,7 +68,15 @@ export const reserve = (
     session.id >= options.from && !session.isRefused && session.used < options.limit && !isExpired(session, options.now)
   )
   const session = free ??
-    { id: sessions.nextId, login: options.login, expiresAt: undefined, used: 0, kept: 0, isRefused: false }
+    {
+      id: sessions.nextId,
+      login: options.login,
+      token: undefined,
+      expiresAt: undefined,
+      used: 0,
+      kept: 0,
+      isRefused: false
+    }
   const loginReason = free !== undefined
     ? undefined
     : options.from > 0
@@ -94,8 +104,12 @@ const update = (sessions: Sessions, id: number, f: (session: Session) => Session
 })
 
 /** @internal */
-export const issued = (sessions: Sessions, id: number, expiresAt: number): Sessions =>
-  update(sessions, id, (session) => ({ ...session, expiresAt }))
+export const issued = (sessions: Sessions, id: number, answer: Pick<Session, "token" | "expiresAt">): Sessions =>
+  update(sessions, id, (session) => ({ ...session, ...answer }))
+
+/** @internal */
+export const tokens = (sessions: Sessions): ReadonlyArray<Redacted.Redacted<string>> =>
+  sessions.all.flatMap(({ token }) => token === undefined ? [] : [token])
 
 /** @internal */
 export const keep = (sessions: Sessions, id: number): Sessions =>

@@ -59,6 +59,41 @@ describe("redact", () => {
     assert.strictEqual(redact("at /stream?token=a%2Bb%2Fc%3D", ["a+b/c="]), "at /stream?token=[redacted]")
   })
 
+  const unicode = (text: string, digits: (hex: string) => string) =>
+    text.replace(/[^]/g, (unit) => `\\u${digits(unit.charCodeAt(0).toString(16).padStart(4, "0"))}`)
+  const quotations: ReadonlyArray<readonly [string, (secret: string) => string]> = [
+    ["as JSON", (secret) => JSON.stringify(secret)],
+    ["as JSON within JSON", (secret) => JSON.stringify(JSON.stringify(secret))],
+    ["with lower-case escapes", (secret) => unicode(secret, (hex) => hex)],
+    ["with upper-case escapes", (secret) => unicode(secret, (hex) => hex.toUpperCase())],
+    ["as a part of a URL", encodeURIComponent],
+    ["as a field of a form", (secret) => new URLSearchParams({ secret }).toString()],
+    [
+      "as HTML",
+      (secret) =>
+        secret.replace(
+          /["&'<>]/g,
+          (char) => ({ "\"": "&quot;", "&": "&amp;", "'": "&#x27;", "<": "&lt;" })[char] ?? "&#62;"
+        )
+    ]
+  ]
+
+  for (const [how, quote] of quotations) {
+    it(`takes a secret out that is quoted ${how}`, () => {
+      const secret = "Мой <b>пароль</b> & \"it's\" a~b!c(d)"
+      assert.match(redact(`at ${quote(secret)}.`, [secret]), /^at (secret=)?"*\[redacted\]"*\.$/)
+    })
+  }
+
+  it("leaves escapes alone where they hide no secret", () => {
+    assert.strictEqual(redact("100%25 of C:\\new &amp; old", ["a-token-of-some-length"]), "100%25 of C:\\new &amp; old")
+  })
+
+  it("takes the beginning of a secret out at which a long text is cut", () => {
+    const [first, second] = ["x".repeat(593), "abcdefghij"]
+    assert.strictEqual(redact(first + second, [first, second]), "[redacted]")
+  })
+
   it("an empty secret stands nowhere", () => {
     assert.strictEqual(redact("some words", [""]), "some words")
   })
