@@ -56,6 +56,16 @@ describe("GPTalk streams", () => {
     }).pipe(provide(streaming(source)))
   })
 
+  it.effect("end at a [DONE] whose line does not end, nor the connection", () => {
+    const source = new MockClient.Source()
+    source.emit(MockClient.frame("a") + "data: [DO")
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Stream.mkString(stream))
+      source.emit("NE]")
+      assert.strictEqual(yield* Fiber.join(fiber), "a")
+    }).pipe(provide(streaming(source)))
+  })
+
   it.effect("let go of a connection that does not end after [DONE]", () => {
     const source = new MockClient.Source()
     source.emit(MockClient.frame("a") + MockClient.done)

@@ -26,11 +26,11 @@ export type Outcome =
 
 const LF = 0x0a
 const CR = 0x0d
-/** The first line may have a byte order mark, here as its bytes. */
-const firstField = /^(\xef\xbb\xbf)?data:/
-const field = /^data:/
+/** With `[DONE]`, which is the end whatever follows. The first line may have a byte order mark, here as its bytes. */
+const firstField = /^(?:\xef\xbb\xbf)?data:([ \t]*\[DONE\])?/
+const field = /^data:([ \t]*\[DONE\])?/
 /** How many bytes of a line these look at. */
-const fieldSize = 8
+const fieldSize = 32
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 
@@ -107,6 +107,9 @@ export class FrameDecoder {
       }
     } else if (end === bytes.length) {
       rest.append(bytes, start, end)
+      // The line end may never come.
+      const isShort = this.#shape.matched + rest.length <= fieldSize
+      if (isShort && this.#field(this.#line(rest.bytes, 0, rest.length))?.[1] !== undefined) this.#endReply(deltas)
     } else if (rest.length === 0) {
       this.#endLine(bytes, start, end, deltas)
     } else {
@@ -167,10 +170,15 @@ export class FrameDecoder {
     }
   }
 
+  #field(line: Uint8Array): RegExpExecArray | null {
+    return (this.#isFirstLine ? firstField : field).exec(latin1.decode(line.subarray(0, fieldSize)))
+  }
+
   /** What follows `data:` on the line, if it is such a line and means something. */
   #payload(line: Uint8Array): string | undefined {
-    const match = (this.#isFirstLine ? firstField : field).exec(latin1.decode(line.subarray(0, fieldSize)))
+    const match = this.#field(line)
     if (match === null) return undefined
+    if (match[1] !== undefined) return Protocol.done
     const payload = Either.try(() => utf8.decode(line.subarray(match[0].length)).trim())
     if (Either.isLeft(payload)) {
       this.#passOver("expected UTF-8, found other bytes")

@@ -186,10 +186,13 @@ describe("FrameDecoder", () => {
       assert.deepInclude(decode(frame("a"), "data: [DONE]"), { deltas: ["a"], outcome: isDone })
     })
 
-    it("[DONE] without its line end is not known before the end", () => {
+    it("[DONE] is known before its line ends, and whatever follows on it", () => {
       const decoder = new FrameDecoder(1024)
-      decoder.push(bytes("data: [DONE]"))
+      decoder.push(bytes("data: [DONE"))
       assert.isUndefined(decoder.outcome)
+      decoder.push(bytes("]"))
+      assert.deepStrictEqual(decoder.outcome, isDone)
+      assert.deepStrictEqual(decode("data: [DONE] ", new Uint8Array([0xff, 0x0a])).outcome, isDone)
     })
 
     it("a last frame without a line end does not count", () => {

@@ -24,6 +24,8 @@ const payloadOf = (line: Uint8Array, isFirst: boolean): string | undefined | Err
   const start = isFirst && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? 3 : 0
   const field = Array.from(line.slice(start, start + 5), (byte) => String.fromCharCode(byte)).join("")
   if (field !== "data:") return undefined
+  const rest = Array.from(line.slice(start + 5, 32), (byte) => String.fromCharCode(byte)).join("")
+  if (/^[ \t]*\[DONE\]/.test(rest)) return "[DONE]"
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line.slice(start + 5)).trim()
     return text === "" || text.startsWith(":") ? undefined : text
