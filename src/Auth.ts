@@ -139,7 +139,7 @@ const makeWith = Effect.fnUntraced(function*(
     const secrets = [
       fingerprint,
       ...yield* FiberRef.get(Secrets.ofCall),
-      ...Secrets.ofHeaders(settings.headers),
+      ...Secrets.ofSettings(settings),
       ...Sessions.tokens(yield* Ref.get(ref)).flatMap(Secrets.ofSession)
     ]
     const answer = yield* transport.login(fingerprint, { secrets }).pipe(

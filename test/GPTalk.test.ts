@@ -95,13 +95,17 @@ describe("GPTalk", () => {
         })
       }))
 
-    it.effect("go below the path of the url, whatever its end", () => {
+    it.effect("go below the path of the url, whatever its end, with its query", () => {
       const client = MockClient.make()
       return Effect.gen(function*() {
         yield* GPTalk.generateText({ prompt: "Hi" })
         assert.deepStrictEqual(
-          client.requests.map(({ url }) => url.href.split("?")[0]),
-          Object.values(Protocol.paths).map((path) => `http://127.0.0.1:8080/below${path}`)
+          client.requests.map(({ url }) => url.href),
+          [
+            `http://127.0.0.1:8080/below${Protocol.paths.login}?a=1`,
+            `http://127.0.0.1:8080/below${Protocol.paths.text}?a=1`,
+            `http://127.0.0.1:8080/below${Protocol.paths.stream}?a=1&token=stream-token-0`
+          ]
         )
         assert.strictEqual(client.requests[0]!.headers["origin"], "http://127.0.0.1:8080")
       }).pipe(provide(client, { url: "http://127.0.0.1:8080/below/?a=1#b" }))

@@ -113,7 +113,7 @@ export const make = (
       )
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)
-    const secrets = [question.content, question.prompt, ...words, ...Secrets.ofHeaders(dependencies.settings.headers)]
+    const secrets = [question.content, question.prompt, ...words, ...Secrets.ofSettings(dependencies.settings)]
     const deltas = yield* first({ question, span, clock, runtime, secrets }, 0)
     pull = attempt?.pull
     if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())

@@ -5,6 +5,7 @@
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Redacted from "effect/Redacted"
+import type { Settings } from "./settings.js"
 
 /**
  * The secrets of the running call. A login inherits them from the call that begins it.
@@ -40,9 +41,11 @@ export const ofSession = (token: Redacted.Redacted<string>): ReadonlyArray<strin
 ]
 
 /**
- * The headers that may hold what lets somebody in.
+ * What may let somebody in of the headers and the parameters that go with each request.
  *
  * @internal
  */
-export const ofHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<string> =>
-  Object.entries(headers).flatMap(([name, value]) => /auth|cookie|key|secret|token/i.test(name) ? [value] : [])
+export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): ReadonlyArray<string> =>
+  [...Object.entries(headers), ...url.searchParams].flatMap(([name, value]) =>
+    /auth|cookie|key|secret|token/i.test(name) ? [value] : []
+  )

@@ -81,8 +81,8 @@ const contextOf = (context: Context.Context<never>, span: Tracer.Span | undefine
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
   const scoped = HttpClient.withScope(client)
-  const { origin, pathname } = settings.url
-  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
+  const { origin, pathname, search } = settings.url
+  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step] + search
   const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
   delete headers["x-auth-timestamp"]
   for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
