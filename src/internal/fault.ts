@@ -16,7 +16,10 @@ export interface ServiceFault {
 }
 
 const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
-const noErrors: ReadonlyArray<unknown> = [undefined, null, false, ""]
+const noErrors: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
+
+const isError = (value: unknown): boolean =>
+  typeof value === "object" && value !== null ? Object.keys(value).length > 0 : !noErrors.includes(value)
 
 const isWords = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
@@ -34,7 +37,7 @@ export const serviceFault = (json: unknown): ServiceFault | undefined => {
   const nested = Predicate.isRecord(error) ? error : {}
   const code = [json["code"] ?? nested["code"]].find(isCode)
   const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
-  return noErrors.includes(error) && (successCodes.includes(code) || (code ?? detail) === undefined)
+  return !isError(error) && (successCodes.includes(code) || (code ?? detail) === undefined)
     ? undefined
     : { code, detail }
 }

@@ -57,7 +57,10 @@ describe("FrameDecoder, frames that carry something else than text", () => {
     "{\"content\":\"\",\"code\":200,\"msg\":\"ok\"}",
     "{\"content\":\"\",\"msg\":\"ok\"}",
     "{\"content\":\"\",\"error\":null}",
-    "{\"content\":\"\",\"error\":\"\"}"
+    "{\"content\":\"\",\"error\":\"\"}",
+    "{\"content\":\"\",\"error\":0}",
+    "{\"content\":\"\",\"error\":{}}",
+    "{\"content\":\"\",\"error\":[]}"
   ])("a frame %s is a good one without a delta", (json) => {
     const { decoder, deltas, outcome } = decode(`data: ${json}\n`, frame("a"), done)
     assert.deepStrictEqual([deltas, outcome, decoder.goodFrames], [["a"], isDone, 2])
