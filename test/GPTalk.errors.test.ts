@@ -1,6 +1,8 @@
+import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Exit, Layer, Ref, Stream } from "effect"
+import { Cause, Chunk, Context, Effect, Exit, Layer, Ref, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { inspect } from "node:util"
 import * as MockClient from "./utils/mockClient.js"
 
 const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
@@ -341,6 +343,25 @@ describe("GPTalk errors", () => {
       }).pipe(
         Effect.provide(Layer.provide(GPTalk.layer({ headers: { Cookie: "sid=a-cookie-of-a-user" } }), client.layer))
       )
+    })
+
+    it.effect.each(["login", "text", "stream"] as const)("in the defect of a client that dies at %s", (step) => {
+      const client = MockClient.make({ [step]: () => Effect.fail(new Error("refused")) })
+      const dying = Layer.map(
+        client.layer,
+        (context) =>
+          Context.make(
+            HttpClient.HttpClient,
+            HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.orDie)
+          )
+      )
+      return Effect.gen(function*() {
+        const exit = yield* Effect.exit(ask)
+        assert(Exit.isFailure(exit))
+        const [defect] = Cause.defects(exit.cause)
+        assert.deepInclude(defect, { _tag: "ConnectionError", step })
+        assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
+      }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), dying)))
     })
 
     it.effect("in a frame that carries an error", () =>

@@ -84,7 +84,12 @@ const innermost = (error: unknown, depth = 8): unknown => {
   return Predicate.isRecord(inner) ? innermost(inner, depth - 1) : error
 }
 
-const isPlatformError = (error: unknown): error is HttpClientError.HttpClientError =>
+/**
+ * Errors that hold their request, and with it all that was sent.
+ *
+ * @internal
+ */
+export const isPlatformError = (error: unknown): error is HttpClientError.HttpClientError =>
   Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
 
 /** @internal */

@@ -4,6 +4,7 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
@@ -78,6 +79,22 @@ const contextOf = (context: Context.Context<never>, span: Tracer.Span | undefine
   return span === undefined ? prepared : Context.add(prepared, Tracer.ParentSpan, span)
 }
 
+/** What came where the client says that nothing did. A client that dies must not let its request out either. */
+const responseOf = (
+  exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>,
+  options: Options & { readonly step: GPTalkError.Step }
+): Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError> =>
+  exit.pipe(
+    Effect.catchAll((error) =>
+      error._tag === "ResponseError" && error.reason === "StatusCode"
+        ? Effect.succeed(error.response)
+        : Effect.fail(Fault.toConnectionError(error, options))
+    ),
+    Effect.catchAllDefect((defect) =>
+      Effect.die(Fault.isPlatformError(defect) ? Fault.toConnectionError(defect, options) : defect)
+    )
+  )
+
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
   const scoped = HttpClient.withScope(client)
@@ -125,13 +142,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         )))
         yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
         yield* FiberRef.set(FiberRef.currentContext, context)
-        const response = yield* Effect.catchAll(
-          exit,
-          (error) =>
-            error._tag === "ResponseError" && error.reason === "StatusCode"
-              ? Effect.succeed(error.response)
-              : Effect.fail(Fault.toConnectionError(error, exchange))
-        )
+        const response = Exit.isSuccess(exit) ? exit.value : yield* responseOf(exit, exchange)
         const body = bodyOf(response)
         body.connect(response, yield* Effect.runtime())
         yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
