@@ -240,7 +240,7 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
 /**
  * The same with options from `Config`. With none given, each option is read from a variable of its own, where it is
  * set: `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
- * `GPTALK_TIMEOUT_RESPONSE`, `GPTALK_TIMEOUT_FIRST_DELTA`, `GPTALK_TIMEOUT_IDLE` (`30 seconds`, `30s`, `500ms`),
+ * `GPTALK_TIMEOUT_RESPONSE`, `GPTALK_TIMEOUT_FIRST_DELTA`, `GPTALK_TIMEOUT_IDLE` (`30 seconds`, `500ms`, `1h 30m`),
  * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`.
  *
  * A value that is not valid is a `ConfigError` that names its variable.

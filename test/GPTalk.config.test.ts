@@ -103,7 +103,18 @@ describe("GPTalk.layerConfig, each variable", () => {
       ["2m", 120_000],
       ["2 minutes", 120_000],
       ["0.5h", 1_800_000],
-      [" 7s ", 7000]
+      [" 7s ", 7000],
+      ["30 sec", 30_000],
+      ["30secs", 30_000],
+      ["30 SECONDS", 30_000],
+      ["2 mins", 120_000],
+      ["0.5 hr", 1_800_000],
+      [".5s", 500],
+      ["500 milliseconds", 500],
+      ["1m30s", 90_000],
+      ["1 min 30 s", 90_000],
+      ["0.01d", 864_000],
+      ["5000000 micros", 5000]
     ] as const
   )("GPTALK_TIMEOUT_RESPONSE='%s'", ([text, expected]) => {
     const client = MockClient.make({ text: () => Effect.never })

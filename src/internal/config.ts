@@ -38,11 +38,23 @@ const option = <Key extends keyof Settings.Settings, A>(
 ): Config.Config<Settings.Settings[Key] | undefined> =>
   checked(type(variable(key)), (value) => ({ [key]: read(value) }), (settings) => settings[key])
 
-const units: Record<string, string> = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours" }
+const part =
+  /(\d*\.?\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
+const millisOf: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** As `Duration` reads it ("30 seconds"), or short ("30s", "1.5 min", "500ms"). */
-const duration = (text: string): string =>
-  text.trim().replace(/^([\d.]+)\s*(ms|s|m|min|h)$/, (_, amount: string, unit: string) => `${amount} ${units[unit]}`)
+/** As people write it ("30 seconds", "1.5 min", "500ms", "1h 30m"), or else for `Duration` to read. */
+const duration = (text: string): number | string => {
+  let millis = 0
+  let last = Infinity
+  const rest = text.replace(part, (_, amount: string, unit: string) => {
+    const name = unit.toLowerCase()
+    const factor = millisOf[/^(ms|mil)/.test(name) ? "ms" : name.charAt(0)]!
+    millis += factor < last ? Number(amount) * factor : NaN
+    last = factor
+    return ""
+  })
+  return rest.trim() === "" && rest !== text ? millis : text.trim()
+}
 
 const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
   checked(
