@@ -1,6 +1,9 @@
+import { HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Stream } from "effect"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
+import * as Responder from "effect-gptalk/Responder"
 import type * as Http from "node:http"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -74,3 +77,62 @@ it.scopedLive("a body that others have read before is a 400, and is not waited f
     })
     assert.strictEqual((yield* TestServer.login(server)).status, 400)
   }))
+
+describe("a body that middleware has read", () => {
+  const reading = (read: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<unknown, unknown>) =>
+    HttpLayerRouter.middleware(
+      (answer) => Effect.zipRight(Effect.ignore(Effect.flatMap(HttpServerRequest.HttpServerRequest, read)), answer),
+      { global: true }
+    )
+
+  /** What is asked with `text`, and the status of a body that is larger than allowed. */
+  const exchange = Effect.fnUntraced(function*(send: (path: string, init: RequestInit) => Effect.Effect<Response>) {
+    const post = (path: string, body: unknown, authorization = "") =>
+      Effect.flatMap(
+        send(path, { method: "POST", headers: { authorization }, body: JSON.stringify(body) }),
+        (response) => Effect.promise(async () => ({ status: response.status, body: JSON.parse(await response.text()) }))
+      )
+    const { body: { data: { token } } } = yield* post(Protocol.paths.login, TestServer.loginBody)
+    const content = "🎉🎉"
+    const { status } = yield* post(Protocol.paths.text, { ...TestServer.textBody, content }, `Bearer ${token}`)
+    return [status, (yield* post(Protocol.paths.login, "🎉".repeat(250))).status]
+  })
+
+  describe.each(["text", "json"] as const)("with %s", (way) => {
+    const middleware = reading((request) => request[way])
+
+    it.scopedLive("is there for the routes on Node, within the same bound", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer.make({ maxBodySize: 1000, middleware })
+        assert.deepStrictEqual(yield* exchange((path, init) => Effect.promise(() => fetch(url + path, init))), [
+          200,
+          413
+        ])
+      }))
+
+    it.scopedLive("is there for the routes in a web handler, within the same bound", () =>
+      Effect.gen(function*() {
+        const routes = Layer.merge(GPTalkServer.layer({ maxBodySize: 1000 }), middleware)
+        const { handler } = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            HttpLayerRouter.toWebHandler(Layer.provide(routes, Responder.layer(Responder.echo)), {
+              disableLogger: true
+            })
+          ),
+          ({ dispose }) => Effect.promise(dispose)
+        )
+        assert.deepStrictEqual(
+          yield* exchange((path, init) =>
+            Effect.promise(() => handler(new Request(`http://gptalk.test${path}`, init)))
+          ),
+          [200, 413]
+        )
+      }))
+  })
+
+  it.scopedLive("piece by piece is a 400, and is not waited for", () =>
+    Effect.gen(function*() {
+      const middleware = reading(({ stream }) => Stream.runDrain(stream))
+      assert.strictEqual((yield* TestServer.login(yield* TestServer.make({ middleware }))).status, 400)
+    }))
+})

@@ -51,6 +51,8 @@ export interface Options {
 
 const unreadable = new Refusal(400, "the body could not be read")
 
+const tooLarge = (maxSize: number): Refusal => new Refusal(413, `the body is larger than ${maxSize} bytes`)
+
 /** What the source of a request is on Node, as far as it is needed here. */
 interface NodeSource {
   readonly setEncoding: (encoding: "utf8") => unknown
@@ -58,7 +60,7 @@ interface NodeSource {
   readonly destroy: () => unknown
 }
 
-/** Whether nobody has read it yet, too: of one that was read, no event comes any more. */
+/** Whether it is still open, too: of one that has ended, no event comes any more. */
 const isNodeSource = (source: unknown): source is NodeSource =>
   Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "setEncoding")
 
@@ -82,7 +84,7 @@ const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<
     source.on("data", (more) => {
       text += more
     })
-    source.on("end", () => settle(Effect.succeed(text.replace(/^\uFEFF/, ""))))
+    source.on("end", () => settle(Effect.succeed(text)))
     source.on("error", () => settle(Effect.fail(unreadable)))
     return Effect.sync(() => {
       leave()
@@ -106,7 +108,7 @@ const readAny = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string, Refusal> {
   const body = yield* Deferred.make<string, Refusal>()
   const refuse = (refusal: Refusal) => Deferred.unsafeDone(body, Effect.fail(refusal))
-  const refuseTooLarge = () => refuse(new Refusal(413, `the body is larger than ${maxSize} bytes`))
+  const refuseTooLarge = () => refuse(tooLarge(maxSize))
   const decoder = new TextDecoder()
   let text = ""
   let size = 0
@@ -129,13 +131,38 @@ const readAny = Effect.fnUntraced(function*(
   return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
 })
 
+/** Whether somebody else has begun to read it, on Node or on the web. */
+const isTaken = (source: unknown): boolean =>
+  Predicate.hasProperty(source, "bodyUsed")
+    ? source.bodyUsed === true
+    : Predicate.hasProperty(source, "readableFlowing") && source.readableFlowing !== null
+
+/**
+ * Middleware that reads a body leaves it in the platform's `text`. Whoever read it in another way has left nothing, and
+ * on Node `text` would then wait for ever.
+ */
+const readTaken = (
+  request: HttpServerRequest.HttpServerRequest,
+  { maxSize }: Options
+): Effect.Effect<string, Refusal> => {
+  const text = Effect.mapError(request.text, () => unreadable)
+  const isOver = Predicate.hasProperty(request.source, "readable") && request.source.readable === false
+  return Effect.filterOrFail(
+    isOver ? Effect.raceFirst(text, Effect.zipRight(Effect.yieldNow(), Effect.fail(unreadable))) : text,
+    (text) => new TextEncoder().encode(text).length <= maxSize,
+    () => tooLarge(maxSize)
+  )
+}
+
 const readText = (
   request: HttpServerRequest.HttpServerRequest,
   options: Options
-): Effect.Effect<string, Refusal> =>
-  isSmall(request, options.maxSize) && isNodeSource(request.source)
+): Effect.Effect<string, Refusal> => {
+  if (isTaken(request.source)) return readTaken(request, options)
+  return isSmall(request, options.maxSize) && isNodeSource(request.source)
     ? readSmall(request.source, options.running)
     : readAny(request, options)
+}
 
 /** @internal */
 export const readJson = <A, I>(
@@ -144,7 +171,7 @@ export const readJson = <A, I>(
   options: Options
 ): Effect.Effect<A, Refusal> =>
   Effect.flatMap(readText(request, options), (text) =>
-    Fault.parseJson(text).pipe(
+    Fault.parseJson(text.replace(/^\uFEFF/, "")).pipe(
       Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
       Either.mapLeft((issue) => new Refusal(400, issue))
     ))

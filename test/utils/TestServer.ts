@@ -13,6 +13,8 @@ import type { AddressInfo, Socket } from "node:net"
 
 export interface Options extends GPTalkServer.Options {
   readonly responder?: Responder.Service
+  /** Beside the server's routes. */
+  readonly middleware?: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>
   /** Whether requests are logged, as a server does that is not told otherwise. Default false. */
   readonly isLogging?: boolean
   /** Connections that are open at the end are left to the server to deal with. Default false, which is faster. */
@@ -42,7 +44,13 @@ export const silentResponder = () => {
 }
 
 export const make = (
-  { isLogging = false, keepConnections = false, responder = Responder.echo, ...options }: Options = {}
+  {
+    isLogging = false,
+    keepConnections = false,
+    middleware = Layer.empty,
+    responder = Responder.echo,
+    ...options
+  }: Options = {}
 ): Effect.Effect<TestServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
@@ -58,7 +66,8 @@ export const make = (
       requests.push(path)
       if (path === Protocol.paths.stream) streamSockets.push(request.socket)
     })
-    yield* HttpLayerRouter.serve(GPTalkServer.layer(options), { disableListenLog: true, disableLogger: !isLogging })
+    const routes = Layer.merge(GPTalkServer.layer(options), middleware)
+    yield* HttpLayerRouter.serve(routes, { disableListenLog: true, disableLogger: !isLogging })
       .pipe(
         Layer.provide(Responder.layer(responder)),
         Layer.provideMerge(NodeHttpServer.layer(() => http, { port: 0, host: "127.0.0.1" })),
