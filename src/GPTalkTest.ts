@@ -261,27 +261,31 @@ const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session 
 
 const makeResponder = (
   replies: Options["replies"]
-): { readonly responder: Responder.Service; readonly check: Effect.Effect<void> } => {
-  if (replies === undefined) return { responder: Responder.echo, check: Effect.void }
+): { readonly responder: Responder.Service; readonly promise: (begins: boolean) => Effect.Effect<void> } => {
+  if (replies === undefined) return { responder: Responder.echo, promise: () => Effect.void }
   if (typeof replies === "function") {
-    return { responder: Responder.make((request) => toDeltas(replies(request))), check: Effect.void }
+    return { responder: Responder.make((request) => toDeltas(replies(request))), promise: () => Effect.void }
   }
-  // A reply is used when it begins: one that a fault kept from that is there for the retry.
+  // Promised with the answer, as a client takes the failure of a body for one of the connection; used when it begins.
+  let promised = 0
   let used = 0
+  const none = Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
   return {
-    responder: Responder.make(() => toDeltas(replies[used++] ?? "")),
-    check: Effect.suspend(() =>
-      used < replies.length
-        ? Effect.void
-        : Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
-    )
+    responder: Responder.make(() => toDeltas(replies[used++] ?? Stream.fromEffect(none))),
+    promise: (begins) =>
+      Effect.suspend(() => {
+        if (promised === replies.length) return none
+        // One that a fault keeps from beginning is there for the retry.
+        if (begins) promised++
+        return Effect.void
+      })
   }
 }
 
 const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Options) {
   const received: Array<Received> = []
   const revoked = new Set<string | undefined>()
-  const { check, responder } = makeResponder(replies)
+  const { promise, responder } = makeResponder(replies)
   const app = yield* HttpLayerRouter.toHttpEffect(
     Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
   )
@@ -320,8 +324,8 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     if (fault?._tag === "Refuse") return yield* Memory.connectionRefused(request)
     if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
     if (fault?._tag === "Silence") return yield* Effect.never
-    if (step === "stream") yield* check
     const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
+    if (step === "stream" && answer.status === 200) yield* promise(!Memory.keepsBack(fault))
     return fault === undefined || fault._tag === "Revoke" ? answer : Memory.spoil(answer, fault)
   })
 

@@ -1,7 +1,7 @@
 import { HttpClient, HttpMiddleware } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
-import { Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
+import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
 import * as Protocol from "effect-gptalk/Protocol"
@@ -53,6 +53,17 @@ describe("GPTalkTest", () => {
         yield* program
         const cause = yield* Effect.flip(Effect.sandbox(program))
         assert.match(String(cause), /a reply was asked for when all 1 were used/)
+      }).pipe(Effect.provide(layer({ replies: ["1"] }))))
+
+    it.effect("of calls at once, those for which none is left die too", () =>
+      Effect.gen(function*() {
+        const calls = Array.from({ length: 3 }, () => Effect.either(Effect.sandbox(program)))
+        const [causes, whole] = Arr.separate(yield* Effect.all(calls, { concurrency: "unbounded" }))
+        assert.deepStrictEqual(whole, ["1"])
+        for (const cause of causes) {
+          assert.isTrue(Cause.isDieType(cause))
+          assert.match(String(cause), /a reply was asked for when all 1 were used/)
+        }
       }).pipe(Effect.provide(layer({ replies: ["1"] }))))
 
     it.effect("can be made from the request", () =>

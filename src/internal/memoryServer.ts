@@ -74,6 +74,14 @@ export const textAnswer = (status: number, body: string, headers: Readonly<Recor
   body: Stream.make(utf8.encode(body))
 })
 
+/**
+ * Whether the body does not even begin.
+ *
+ * @internal
+ */
+export const keepsBack = (fault: Fault | undefined): boolean =>
+  fault !== undefined && "after" in fault && fault._tag !== "Line" && fault.after <= 0
+
 /** @internal */
 export const spoil = (answer: Answer, fault: BodyFault): Answer => {
   const until = Stream.take(answer.body, fault.after)
