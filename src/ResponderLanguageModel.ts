@@ -39,8 +39,8 @@ export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/Mo
  * where there is one. Only the text of the reply is handed on.
  *
  * A `LanguageModel` is asked for neither a name nor a temperature: those of the request are left to whoever builds
- * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off; when the
- * client goes away, the model is interrupted.
+ * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off or that its
+ * limit of tokens or a content filter cuts off; when the client goes away, the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -79,6 +79,13 @@ const toPrompt = ({ prompt, systemPrompt }: Responder.Request): Prompt.RawInput 
   { role: "user", content: [{ type: "text", text: prompt }] }
 ]
 
+/** What the reasons to finish that leave a reply unfinished mean; the others may stand at the end of a whole one. */
+const brokenOff: { readonly [Reason in Response.FinishReason]?: string } = {
+  error: "it gave up",
+  length: "it came to its limit of tokens",
+  "content-filter": "a content filter cut it off"
+}
+
 type Part = Response.StreamPart<Record<never, never>>
 
 /**
@@ -102,9 +109,11 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
         case "text-end":
           openTexts.delete(part.id)
           break
-        case "finish":
+        case "finish": {
           isFinished = true
-          return part.reason === "error" ? new ModelError({ reason: "it gave up" }) : nothing
+          const reason = brokenOff[part.reason]
+          return reason === undefined ? nothing : new ModelError({ reason })
+        }
         case "error":
           return new ModelError({ reason: `it sent an error${codeOf(part.error)}` })
       }

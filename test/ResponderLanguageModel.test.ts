@@ -142,6 +142,29 @@ describe("ResponderLanguageModel", () => {
         )
       }))
 
+    it.effect.each(
+      [
+        ["length", "it came to its limit of tokens"],
+        ["content-filter", "a content filter cut it off"]
+      ] as const
+    )("fails when the model finished for %s, and says so", ([reason, words]) =>
+      Effect.gen(function*() {
+        const responder = yield* makeResponder(() => Stream.make(start, delta("Hi"), end, finish(reason)))
+        const error = yield* Effect.flip(Stream.runDrain(responder.respond(request)))
+        assert.strictEqual(String(error), `ModelError: The model gave no whole reply: ${words}.`)
+      }))
+
+    it.effect.each(["tool-calls", "pause", "other", "unknown"] as const)(
+      "is whole when the model finished for %s",
+      (reason) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(
+            yield* collect(Stream.make(start, delta("Hi"), end, finish(reason))),
+            { deltas: ["Hi"], end: "Success" }
+          )
+        })
+    )
+
     it.effect("fails when it ends in the middle of a text", () =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* collect(Stream.make(start, delta("Hi"))), { deltas: ["Hi"], end: "Failure" })
