@@ -8,9 +8,14 @@ import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
 /**
- * Each opening brace that nothing closes costs a walk to the end of the reply.
+ * How many characters are gone through in search of the object, at the most: what is nested too deep, or never closed,
+ * is gone through again from each of its braces. To parse and check even the shortest object costs as much as `perTry`.
  */
-const mostUnclosed = 100
+const mostWork = (text: string): number => 5_000_000 + 5 * text.length
+const perTry = 1000
+
+/** Where an object may open: other braces, of code or formulas, have something else in them. */
+const opening = /\{\s*["}]/g
 
 /** Where the object that opens at `from` ends, after its last brace; -1 when it does not. */
 const endOf = (text: string, from: number): number => {
@@ -32,20 +37,42 @@ const endOf = (text: string, from: number): number => {
   return -1
 }
 
+interface Found {
+  readonly source: string
+  readonly value: unknown
+}
+
+const parse = Option.liftThrowable((source: string): Found => ({ source, value: JSON.parse(source) }))
+
+const lastComma = /,\s*[}\]]/
+
+/** Models write a comma after the last field too, as in code. */
+const withoutLastCommas = (source: string): string => {
+  let isString = false
+  return source.replace(/\\[^]|"|,(?=\s*[}\]])/g, (match) => {
+    if (match === "\"") isString = !isString
+    return match === "," && !isString ? "" : match
+  })
+}
+
+const parseMended = (source: string): Option.Option<Found> =>
+  lastComma.test(source) ? parse(withoutLastCommas(source)) : Option.none()
+
 /** The outermost JSON objects of the text, in order. */
-function* objectsOf(text: string): Generator<{ readonly source: string; readonly value: unknown }> {
-  let failures = 0
-  for (let from = text.indexOf("{"); from !== -1 && failures < mostUnclosed; from = text.indexOf("{", from)) {
+function* objectsOf(text: string): Generator<Found> {
+  let work = 0
+  let from = 0
+  while (work < mostWork(text)) {
+    opening.lastIndex = from
+    const match = opening.exec(text)
+    if (match === null) return
+    from = match.index
     const end = endOf(text, from)
+    work += perTry + (end === -1 ? text.length : end) - from
     const source = text.slice(from, end)
-    const value = end === -1 ? Option.none() : Option.liftThrowable(() => JSON.parse(source) as unknown)()
-    if (Option.isSome(value)) {
-      yield { source, value: value.value }
-      from = end
-    } else {
-      failures++
-      from++
-    }
+    const found = end === -1 ? Option.none() : Option.orElse(parse(source), () => parseMended(source))
+    if (Option.isSome(found)) yield found.value
+    from = Option.isSome(found) ? end : from + 1
   }
 }
 
@@ -66,7 +93,7 @@ export const findObject = (text: string, schema: Schema.Schema.Any): Either.Eith
   }
   return Either.left(
     Predicate.isUndefined(issue)
-      ? "The reply holds no JSON object"
-      : `The reply holds no JSON object that fits the schema: ${issue}`
+      ? "No JSON object was found in the reply"
+      : `No JSON object that fits the schema was found in the reply: ${issue}`
   )
 }

@@ -1,0 +1,48 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Either, Schema } from "effect"
+import { findObject } from "../../src/internal/aiObject.js"
+
+const Answer = Schema.Struct({ name: Schema.String, n: Schema.NumberFromString })
+const object = "{\"name\":\"A\",\"n\":\"1\"}"
+
+describe("findObject", () => {
+  const befores: ReadonlyArray<readonly [string, string]> = [
+    ["formulas", "\\frac{a}{b} ".repeat(60)],
+    ["code", "{ name: string }\n".repeat(500)],
+    ["braces that nothing closes", "a { brace ".repeat(500)],
+    ["objects that do not parse", "{\"name\": A} ".repeat(500)],
+    ["objects that nothing closes", "{\"name\": ".repeat(500)],
+    ["objects that do not fit", "{\"name\":\"A\"} ".repeat(500)]
+  ]
+  for (const [kind, before] of befores) {
+    it(`goes past many ${kind}`, () => {
+      assert.deepStrictEqual(findObject(before + object, Answer), Either.right(object))
+    })
+  }
+
+  it("passes over a comma after the last field, but not over one in a string", () => {
+    const Answer = Schema.Struct({ "a,}": Schema.String, list: Schema.Array(Schema.Number) })
+    assert.deepStrictEqual(
+      findObject("{\"a,}\": \"\\\",]\",\n  \"list\": [1, 2, ],\n}", Answer),
+      Either.right("{\"a,}\": \"\\\",]\",\n  \"list\": [1, 2 ]\n}")
+    )
+  })
+
+  const hostile: ReadonlyArray<readonly [string, string]> = [
+    ["braces", "{"],
+    ["objects that nothing closes", "{\"\":"],
+    ["objects in strings that nothing closes", "{\"{\\"],
+    ["short objects that do not parse", "{\"\"}"],
+    ["commas", "{\"\":,"],
+    ["short objects that do not fit", "{}"]
+  ]
+  for (const [kind, text] of hostile) {
+    it(`gives up on a million characters of ${kind}`, () => {
+      assert.isTrue(Either.isLeft(findObject(text.repeat(1_000_000 / text.length), Answer)))
+    })
+  }
+
+  it("gives up on objects that are nested too deep and do not parse", () => {
+    assert.isTrue(Either.isLeft(findObject("{\"\":".repeat(50_000) + "," + "}".repeat(50_000), Answer)))
+  })
+})
