@@ -3,7 +3,6 @@
  */
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
@@ -77,22 +76,30 @@ function* objectsOf(text: string): Generator<Found> {
 }
 
 /**
- * The source of the first object that fits the schema, or why there is none, without a word of the reply.
+ * The source of the first object that the schema decodes, or why there is none, without a word of the reply.
  *
- * Only the encoded side of the schema is looked at: what its transformations make of it is not known here.
+ * Where none is decoded it is the first that fits the encoded side of the schema: what its transformations make of it
+ * may need services, which are not here.
  *
  * @internal
  */
 export const findObject = (text: string, schema: Schema.Schema.Any): Either.Either<string, string> => {
-  const decode = Schema.decodeUnknownEither(Schema.encodedSchema(schema))
+  const decodeEncoded = Schema.decodeUnknownEither(Schema.encodedSchema(schema))
+  const decode = Schema.decodeUnknownEither(schema as Schema.Schema<unknown, unknown>)
+  let fitting: string | undefined
   let issue: string | undefined
   for (const { source, value } of objectsOf(text)) {
-    const result = decode(value)
-    if (Either.isRight(result)) return Either.right(source)
-    issue ??= describe(result.left)
+    const result = decodeEncoded(value)
+    if (Either.isLeft(result)) {
+      issue ??= describe(result.left)
+    } else {
+      if (Either.isRight(decode(value))) return Either.right(source)
+      fitting ??= source
+    }
   }
+  if (fitting !== undefined) return Either.right(fitting)
   return Either.left(
-    Predicate.isUndefined(issue)
+    issue === undefined
       ? "No JSON object was found in the reply"
       : `No JSON object that fits the schema was found in the reply: ${issue}`
   )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Either, Schema } from "effect"
+import { Context, Effect, Either, ParseResult, Schema } from "effect"
 import { findObject } from "../../src/internal/aiObject.js"
 
 const Answer = Schema.Struct({ name: Schema.String, n: Schema.NumberFromString })
@@ -26,6 +26,22 @@ describe("findObject", () => {
       findObject("{\"a,}\": \"\\\",]\",\n  \"list\": [1, 2, ],\n}", Answer),
       Either.right("{\"a,}\": \"\\\",]\",\n  \"list\": [1, 2 ]\n}")
     )
+  })
+
+  it("prefers an object that is decoded to one that only looks right", () => {
+    assert.deepStrictEqual(findObject("{\"name\":\"A\",\"n\":\"one\"} " + object, Answer), Either.right(object))
+  })
+
+  it("gives one that looks right where none is decoded, or only a service could", () => {
+    class Factor extends Context.Tag("Factor")<Factor, number>() {}
+    const Times = Schema.transformOrFail(Schema.Number, Schema.Number, {
+      decode: (n) => Effect.map(Factor, (factor) => n * factor),
+      encode: ParseResult.succeed
+    })
+    const both = "{\"n\":1} {\"n\":2}"
+    assert.deepStrictEqual(findObject(both, Schema.Struct({ n: Times })), Either.right("{\"n\":1}"))
+    const NonePasses = Schema.Struct({ n: Schema.Number.pipe(Schema.greaterThan(2)) })
+    assert.deepStrictEqual(findObject(both, NonePasses), Either.right("{\"n\":1}"))
   })
 
   const hostile: ReadonlyArray<readonly [string, string]> = [
