@@ -117,8 +117,9 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
 )
 
 /**
- * The three routes of the protocol, below `/api/chatgpt`. Every error is JSON of the shape `{"code", "msg"}` with the
- * status of its code: 400, 401, 403, 404, 413 or 429.
+ * The three routes of the protocol, below `/api/chatgpt/`. Every error there is JSON of the shape `{"code", "msg"}` with
+ * the status of its code: 400, 401, 403, 404, 413 or 429. What names nothing below it, as `/api/chatgpt/` itself, or has
+ * a broken escape in it, as `/api/chatgpt/%zz`, comes to no route of this package, but to the router's own 404.
  *
  * Each layer has sessions of its own, in memory; tokens come from the platform's cryptographic source. URLs of
  * `stream`, which hold a token, stay out of the HTTP server's log and spans.

@@ -254,6 +254,15 @@ describe("GPTalkServer", () => {
         }))
     }
 
+    it.scoped.each(["/api/chatgpt", "/api/chatgpt/", "/api/chatgpt/%zz"])(
+      "but %s is the router's own 404",
+      (path) =>
+        Effect.gen(function*() {
+          const { body, status } = yield* TestServer.request((yield* TestServer.make()).url + path)
+          assert.deepStrictEqual([status, body], [404, ""])
+        })
+    )
+
     it.scoped("429 says when to come back", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ maxSessions: 0 })
