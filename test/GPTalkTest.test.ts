@@ -307,6 +307,12 @@ describe("GPTalkTest", () => {
       assert.include(yield* response.json, { code: 400 })
     }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
 
+  it.effect("the bytes of an answer can be read too", () =>
+    Effect.gen(function*() {
+      const { arrayBuffer, text } = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+      assert.strictEqual(new TextDecoder().decode(yield* arrayBuffer), yield* text)
+    }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
+
   it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>
     Effect.gen(function*() {
       yield* program

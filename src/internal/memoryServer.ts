@@ -6,6 +6,7 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Fault } from "../GPTalkTest.js"
 
@@ -122,5 +123,9 @@ export const toClientResponse = (
     (cause) => new HttpClientError.ResponseError({ request, response: head, reason: "Decode", cause })
   )
   const text = Stream.mkString(Stream.decodeText(stream))
-  return Object.create(head, { stream: { value: stream }, text: { value: text } })
+  const arrayBuffer = Effect.flatMap(
+    Stream.runCollect(stream),
+    (pieces) => Effect.promise(() => new Blob(Array.from(pieces) as Array<BlobPart>).arrayBuffer())
+  )
+  return Object.create(head, { stream: { value: stream }, text: { value: text }, arrayBuffer: { value: arrayBuffer } })
 }
