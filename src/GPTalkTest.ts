@@ -143,7 +143,8 @@ export const refuse: Fault = { _tag: "Refuse" }
 export const revoke: Fault = { _tag: "Revoke" }
 
 /**
- * This answer in place of the server's. A body that is no string is sent as JSON; default is none.
+ * This answer in place of the server's, with a status from 200 to 599; any other throws a `RangeError`. A body that is
+ * no string is sent as JSON; default is none.
  *
  * @since 0.1.0
  * @category faults
@@ -157,6 +158,9 @@ export const answer = (
   status: number,
   options?: { readonly body?: unknown; readonly headers?: AnswerHeaders | undefined }
 ): Fault => {
+  if (!(Number.isInteger(status) && status >= 200 && status <= 599)) {
+    throw new RangeError(`GPTalkTest.answer: expected a status from 200 to 599, found ${status}`)
+  }
   const { body = "", headers } = options ?? {}
   return typeof body === "string"
     ? { _tag: "Answer", status, body, headers: { ...headers } }

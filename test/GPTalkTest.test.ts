@@ -162,6 +162,16 @@ describe("GPTalkTest", () => {
         assert.include(error, { _tag: "ServiceError", status: 503, code: 7, detail: "down for the night" })
       }))
 
+    it.each([100, 101, 199, 600, 999, 200.5, NaN])("answer: %d is no status that can be answered", (status) => {
+      assert.throws(() => GPTalkTest.answer(status), `expected a status from 200 to 599, found ${status}`)
+    })
+
+    it.effect.each([200, 204, 304, 599])("answer: %d can be answered", (status) =>
+      Effect.gen(function*() {
+        const response = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+        assert.strictEqual(response.status, status)
+      }).pipe(Effect.provide(GPTalkTest.layerHttpClient({ faults: { login: GPTalkTest.answer(status) } }))))
+
     it.effect("answer: Retry-After is what the program waits", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(program)
