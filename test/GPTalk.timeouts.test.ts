@@ -231,6 +231,48 @@ describe("GPTalk timeouts", () => {
     })
   })
 
+  describe("of several calls", () => {
+    it.effect("run out when they should, beside longer ones that began before", () => {
+      const timeouts = { response: "1 second", firstDelta: "1 hour" } as const
+      const client = MockClient.make({
+        text: (received, index) => index === 0 ? MockClient.defaults.text(received, index) : Effect.never,
+        stream: () => new MockClient.Source().response
+      })
+      return Effect.gen(function*() {
+        const long = yield* Effect.fork(ask)
+        yield* TestClock.adjust("30 minutes")
+        const short = yield* Effect.fork(ask)
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* failure(short), timeout("response", "text", "1 second"))
+        assert.isTrue(yield* isRunning(long))
+        yield* TestClock.adjust("30 minutes")
+        assert.deepInclude(yield* failure(long), timeout("firstDelta", "stream", "1 hour"))
+      }).pipe(provide(client, { timeouts }))
+    })
+
+    it.effect("wake nobody in between", () =>
+      Effect.gen(function*() {
+        const clock = yield* Effect.clock
+        let sleeps = 0
+        const counting: typeof clock = Object.create(clock, {
+          sleep: {
+            value: (duration: Duration.Duration) => {
+              sleeps++
+              return clock.sleep(duration)
+            }
+          }
+        })
+        const { provide } = withSource({ timeouts: { response: "10 millis", firstDelta: "1 hour" } })
+        const fiber = yield* Effect.fork(Effect.withClock(ask.pipe(provide), counting))
+        yield* TestClock.adjust(0)
+        const before = sleeps
+        yield* TestClock.adjust("59 minutes")
+        assert.isAtMost(sleeps - before, 2)
+        yield* TestClock.adjust("1 minute")
+        assert.deepInclude(yield* failure(fiber), timeout("firstDelta", "stream", "1 hour"))
+      }))
+  })
+
   describe("time that the consumer holds back", () => {
     /** Takes the first delta, then lets an hour pass, then takes the rest. */
     const slowly = (whileHeld: () => void) =>

@@ -67,6 +67,7 @@ export const make = (
   )
   const dog = watchdog(clock)
   const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
+  dog.watch(patience)
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
   let streamSpan: Tracer.Span | undefined
 
@@ -109,7 +110,6 @@ export const make = (
   sender.addObserver(() => {
     sender = undefined
   })
-  dog.watch(patience)
 
   return {
     ...reply,

@@ -17,38 +17,45 @@ type OnTimeout = (error: GPTalkError.TimeoutError) => void
 const longestPause = 3_600_000
 
 /**
- * Looks at the clock while there are calls.
+ * Sleeps until the first wait of any call may be over.
  *
  * @internal
  */
 export class Watchdog {
   private readonly calls = new Set<Patience>()
-  private readonly shortest: number
   private fiber: Fiber.RuntimeFiber<void> | undefined
+  private wakesAt = Infinity
 
-  constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {
-    this.shortest = Math.min(longestPause, ...Object.values(timeouts).map(Duration.toMillis))
-  }
+  constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {}
 
   watch(patience: Patience): void {
     this.calls.add(patience)
-    this.fiber ??= Effect.runFork(this.look)
   }
 
   forget(patience: Patience): void {
     this.calls.delete(patience)
-    if (this.calls.size > 0) return
+    if (this.calls.size === 0) this.stop()
+  }
+
+  /** A wait has begun that lasts no longer. */
+  wakeAt(deadline: number): void {
+    if (deadline >= this.wakesAt) return
+    this.stop()
+    this.fiber = Effect.runFork(this.look)
+  }
+
+  private stop(): void {
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
     this.fiber = undefined
+    this.wakesAt = Infinity
   }
 
   private readonly look: Effect.Effect<void> = Effect.suspend(() => {
-    // Never longer than the shortest timeout, so that a long one does not oversleep one that begins after it.
-    let pause = this.shortest
-    for (const patience of this.calls) {
-      const left = patience.look()
-      if (left > 0) pause = Math.min(pause, left)
-    }
+    const now = this.clock.unsafeCurrentTimeMillis()
+    this.wakesAt = Infinity
+    for (const patience of this.calls) this.wakesAt = Math.min(this.wakesAt, patience.look(now))
+    if (this.wakesAt === Infinity) return Effect.void
+    const pause = Math.min(longestPause, this.wakesAt - now)
     return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.look)
   })
 }
@@ -88,6 +95,7 @@ export class Patience {
     this.phase = phase
     this.waited = 0
     this.waitingSince = phase === "response" || this.isPulled ? this.now() : undefined
+    this.watchdog.wakeAt(this.deadline())
   }
 
   /** There is nothing to wait for. */
@@ -99,29 +107,29 @@ export class Patience {
   pull(): void {
     this.isPulled = true
     this.waitingSince ??= this.now()
+    this.watchdog.wakeAt(this.deadline())
   }
 
   /** The consumer has got something. */
   handOver(): void {
     this.isPulled = false
-    this.waited = this.soFar()
+    if (this.waitingSince !== undefined) this.waited += this.now() - this.waitingSince
     this.waitingSince = undefined
   }
 
-  /** How many milliseconds are left, in which case it may be looked at again; if there are none, this was the timeout. */
-  look(): number {
-    if (this.phase === undefined) return Infinity
+  /** When to look again. If the wait is over by now, this was the timeout. */
+  look(now: number): number {
+    const deadline = this.deadline()
+    if (deadline > now || this.phase === undefined) return deadline
     const after = this.watchdog.timeouts[this.phase]
-    const left = Duration.toMillis(after) - this.soFar()
-    if (left <= 0 && this.waitingSince !== undefined) {
-      this.onTimeout(new GPTalkError.TimeoutError({ step: this.step, phase: this.phase, after }))
-      this.end()
-    }
-    return left
+    this.onTimeout(new GPTalkError.TimeoutError({ step: this.step, phase: this.phase, after }))
+    this.end()
+    return Infinity
   }
 
-  private soFar(): number {
-    return this.waited + (this.waitingSince === undefined ? 0 : this.now() - this.waitingSince)
+  private deadline(): number {
+    if (this.phase === undefined || this.waitingSince === undefined) return Infinity
+    return this.waitingSince + Duration.toMillis(this.watchdog.timeouts[this.phase]) - this.waited
   }
 
   private now(): number {
