@@ -36,7 +36,7 @@ describe("GPTalk errors", () => {
         issue: "data.token: expected a string, found a number"
       }],
       ["an empty token", () => MockClient.json({ data: { token: "" } }), {
-        issue: "data.token: expected NonEmptyString, found an empty string"
+        issue: "data.token: expected a non empty string, found an empty string"
       }]
     ])("%s is a ProtocolError", ([_, response, expected]) =>
       Effect.gen(function*() {
@@ -51,7 +51,7 @@ describe("GPTalk errors", () => {
         assert.deepInclude(error, {
           _tag: "ProtocolError",
           step: "login",
-          issue: "data.expires_at: expected Finite, found nothing"
+          issue: "data.expires_at: expected a finite number, found nothing"
         })
       }))
 

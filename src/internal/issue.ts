@@ -17,7 +17,7 @@ const kind = (value: unknown): string => {
 
 const expected = (ast: AST.AST): string =>
   String(
-    ast.annotations[AST.IdentifierAnnotationId] ?? ast.annotations[AST.DescriptionAnnotationId] ??
+    ast.annotations[AST.DescriptionAnnotationId] ?? ast.annotations[AST.IdentifierAnnotationId] ??
       (AST.isTypeLiteral(ast) ? "an object" : ast)
   )
 
