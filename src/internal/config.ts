@@ -63,19 +63,22 @@ const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
     (settings) => settings.timeouts[phase]
   )
 
+/** An empty text stands for no number: `Config.integer` would take it for 0. */
+const json = (text: string): unknown => Either.getOrElse(Fault.parseJson(text), () => text)
+
 /** @internal */
 export const options = {
   url: option("url", Config.string),
   model: option("model", Config.string),
-  headers: option("headers", Config.string, (text) => Either.getOrElse(Fault.parseJson(text), () => text)),
-  usageLimit: option("usageLimit", Config.integer),
-  retries: option("retries", Config.integer),
+  headers: option("headers", Config.string, json),
+  usageLimit: option("usageLimit", Config.string, json),
+  retries: option("retries", Config.string, json),
   timeouts: {
     response: timeout("response"),
     firstDelta: timeout("firstDelta"),
     idle: timeout("idle")
   },
-  maxFrameSize: option("maxFrameSize", Config.integer),
-  maxBodySize: option("maxBodySize", Config.integer),
+  maxFrameSize: option("maxFrameSize", Config.string, json),
+  maxBodySize: option("maxBodySize", Config.string, json),
   propagateTrace: option("propagateTrace", Config.boolean)
 }
