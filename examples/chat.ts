@@ -4,7 +4,7 @@
  */
 import { Args, Command, HelpDoc } from "@effect/cli"
 import { NodeContext, NodeHttpClient, NodeStream } from "@effect/platform-node"
-import { Config, Console, Data, Effect, Layer, Option, Stream } from "effect"
+import { Config, ConfigError, Console, Data, Effect, Layer, Option, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as NodeProxy from "effect-gptalk/NodeProxy"
 import { converse } from "./chat/conversation.js"
@@ -17,7 +17,10 @@ const proxyUrl = Config.option(Config.redacted(Config.nonEmptyString("GPTALK_PRO
 
 const HttpClientLive = Layer.unwrapEffect(Effect.map(
   proxyUrl,
-  Option.match({ onNone: () => NodeHttpClient.layerUndici, onSome: NodeProxy.layer })
+  Option.match({
+    onNone: () => NodeHttpClient.layerUndici,
+    onSome: (url) => Layer.mapError(NodeProxy.layer(url), ConfigError.prefixed(["GPTALK_PROXY"]))
+  })
 ))
 
 const GPTalkLive = Layer.provide(EmbeddedServer.layer, HttpClientLive)

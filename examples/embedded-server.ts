@@ -14,10 +14,15 @@ const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true
   Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
 )
 
+const model = Config.string("GPTALK_MODEL").pipe(
+  Config.validate({ message: "Expected the name of a model, found nothing", validation: (name) => name !== "" }),
+  Config.withDefault(undefined)
+)
+
 const layerEmbedded = HttpServer.addressFormattedWith((url) =>
   Effect.succeed(GPTalk.layerConfig({
     url: Config.succeed(url),
-    model: Config.withDefault(Config.string("GPTALK_MODEL"), undefined)
+    model
   }))
 ).pipe(Layer.unwrapEffect, Layer.provide(server))
 

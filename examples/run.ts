@@ -4,12 +4,22 @@
  */
 import { ValidationError } from "@effect/cli"
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Console, Effect, Exit, Logger, Predicate } from "effect"
+import { Cause, ConfigError, Console, Effect, Exit, Logger, Predicate } from "effect"
 import { stripVTControlCharacters } from "node:util"
 import { error } from "./chat/style.js"
 
+/** A `ConfigError` keeps apart the name of the variable that its message is about. */
+const describeConfig = (error: ConfigError.ConfigError): string =>
+  "path" in error
+    ? `${error.path.join(".")}: ${error.message}`
+    : `${describeConfig(error.left)}; ${describeConfig(error.right)}`
+
 const describe = (failure: unknown): string =>
-  Predicate.hasProperty(failure, "message") ? String(failure.message) : String(failure)
+  ConfigError.isConfigError(failure)
+    ? describeConfig(failure)
+    : Predicate.hasProperty(failure, "message")
+    ? String(failure.message)
+    : String(failure)
 
 /** @effect/cli has already said what is wrong with the arguments. */
 const isReported = (cause: Cause.Cause<unknown>): boolean =>

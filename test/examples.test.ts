@@ -90,12 +90,25 @@ describe.concurrent("examples", () => {
         hasNoEscapes(stderr)
       }))
 
-    live("says in one line that the url is none", () =>
-      Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* (yield* example("chat", ["Hi"], { env: { GPTALK_URL: "there" } })).ended
-        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-        isOneLine(stderr)
-      }))
+    for (
+      const [name, value, env] of [
+        ["GPTALK_URL", "ftp://there", {}],
+        ["GPTALK_RETRIES", "many", { GPTALK_URL: nowhere }],
+        ["GPTALK_RETRIES", "", { GPTALK_URL: nowhere }],
+        ["GPTALK_PROXY", "there", {}],
+        ["GPTALK_MODEL", "", {}],
+        ["GPTALK_MODEL", "", { GPTALK_URL: nowhere }]
+      ] as const
+    ) {
+      live(`says in one line that ${name}='${value}' is not valid (${Object.keys(env)})`, () =>
+        Effect.gen(function*() {
+          const chat = yield* example("chat", ["Hi"], { env: { ...env, [name]: value } })
+          const { code, stderr, stdout } = yield* chat.ended
+          assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+          assert.match(stderr, new RegExp(`^${name}: [^\n]*expected [^\n]+\n$`, "i"))
+          if (value !== "") assert.notInclude(stderr, value)
+        }))
+    }
 
     live("asks the service, for the model, that the environment names", () =>
       Effect.gen(function*() {
