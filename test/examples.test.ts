@@ -1,55 +1,20 @@
 import { NodeHttpClient } from "@effect/platform-node"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope, Stream } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
-import { rm } from "node:fs/promises"
-import { join } from "node:path"
 import type { Options } from "./utils/Child.js"
-import { bundleExamples, run, runOnTerminal } from "./utils/Child.js"
+import { run } from "./utils/Child.js"
+import { bundled, live, nowhere, serve } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
-let directory: string
-
-beforeAll(async () => {
-  const names = ["chat", "serve", "stream", "async-iterable", "mock-client", "language-model", "telemetry"]
-  directory = await bundleExamples(...names)
-}, 60_000)
-
-afterAll(() => rm(directory, { recursive: true }))
-
-const file = (name: string) => join(directory, `${name}.mjs`)
+const file = bundled("chat", "serve", "stream", "async-iterable", "mock-client", "language-model", "telemetry")
 
 const example = (name: string, args: ReadonlyArray<string> = [], options?: Options) =>
   run(process.execPath, [file(name), ...args], options)
 
-const live = <E>(name: string, test: () => Effect.Effect<void, E, Scope.Scope>) =>
-  it.scopedLive(name, () => Effect.provide(test(), Logger.remove(Logger.defaultLogger)), 60_000)
-
-/** A server whose replies depend on how the last question begins. */
-const serve = (questions: Queue.Enqueue<string> | undefined = undefined) =>
-  TestServer.make({
-    responder: Responder.make(({ model, prompt }) => {
-      const question = prompt.replace(/\nAssistant:$/, "").replace(/[^]*\nUser: /, "")
-      const reply = question.startsWith("slow")
-        ? Stream.concat(Stream.make("It begins"), Stream.never)
-        : question.startsWith("fail")
-        ? Stream.fail("no")
-        : question.startsWith("half")
-        ? Stream.concat(
-          Stream.make("Half"),
-          Stream.concat(Stream.execute(Effect.sleep("50 millis")), Stream.fail("no"))
-        )
-        : question.startsWith("escape")
-        ? Stream.make("\x1b[2J\x07clear")
-        : Stream.make(model, " answers")
-      return questions === undefined ? reply : Stream.unwrap(Effect.as(Queue.offer(questions, prompt), reply))
-    })
-  })
-
-const nowhere = "http://127.0.0.1:9"
 const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
 const isOneLine = (text: string) => assert.match(text, /^[^\n]+\n$/)
 
@@ -153,71 +118,6 @@ describe.concurrent("examples", () => {
         assert.strictEqual(code, 0)
         for (const word of ["<prompt>...", "GPTALK_URL", "GPTALK_MODEL", "GPTALK_PROXY"]) assert.include(stdout, word)
         hasNoEscapes(stdout)
-      }))
-  })
-
-  describe("chat, on a terminal", () => {
-    live("holds a conversation, which a stopped or failed reply does not end", () =>
-      Effect.gen(function*() {
-        const asked = yield* Queue.unbounded<string>()
-        const { streamSockets, url } = yield* serve(asked)
-        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
-        yield* chat.see(/› /)
-
-        chat.write("one\r")
-        yield* chat.see(/gpt-3\.5-turbo answers\r\n[^]*› /)
-        assert.strictEqual(yield* Queue.take(asked), "one")
-
-        chat.write("fail\r")
-        yield* chat.see(/The service answered with an error[^\n]*\r\n[^]*› /)
-        yield* Queue.take(asked)
-
-        chat.write("slow\r")
-        yield* chat.see(/It begins/)
-        yield* Queue.take(asked)
-        chat.write("\x03")
-        yield* chat.see(/\r\n[^\n]*\(stopped\)[^\n]*\r\n[^]*› /)
-        assert.isTrue(streamSockets.at(-1)!.destroyed)
-
-        // What arrived before Ctrl-C is remembered; what failed is not. Left and Backspace edit, Up brings back.
-        chat.write("世x界\x1b[D\x7f\r")
-        yield* chat.see(/answers\r\n[^]*› /)
-        assert.strictEqual(
-          yield* Queue.take(asked),
-          "User: one\nAssistant: gpt-3.5-turbo answers\nUser: slow\nAssistant: It begins\nUser: 世界\nAssistant:"
-        )
-        chat.write("\x1b[A\x1b[A\r")
-        yield* chat.see(/It begins/)
-        assert.match(yield* Queue.take(asked), /\nUser: slow\nAssistant:$/)
-        chat.write("\x03")
-        yield* chat.see(/stopped[^]*› /)
-
-        chat.write("\x04")
-        assert.strictEqual((yield* chat.ended).code, 0)
-      }))
-
-    live("is left by Ctrl-C at the prompt, and draws in colour", () =>
-      Effect.gen(function*() {
-        const { url } = yield* serve()
-        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
-        yield* chat.see(/\x1b\[36m› \x1b\[0m/)
-        chat.write("escape\r")
-        yield* chat.see(/\[2Jclear\r\n[^]*› /)
-        assert.notInclude(chat.stdout(), "\x1b[2J")
-        chat.write("not sent\x03")
-        assert.strictEqual((yield* chat.ended).code, 0)
-      }))
-
-    live("has no colours with NO_COLOR", () =>
-      Effect.gen(function*() {
-        const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })
-        yield* chat.see(/› /)
-        chat.write("Hi\r")
-        yield* chat.see(/ECONNREFUSED[^\n]*\r\n[^]*› /)
-
-        assert.notMatch(chat.stdout(), /\x1b\[\d*m/)
-        chat.write("\x04")
-        assert.strictEqual((yield* chat.ended).code, 0)
       }))
   })
 

@@ -1,0 +1,71 @@
+import { assert, describe } from "@effect/vitest"
+import { Effect, Queue } from "effect"
+import { runOnTerminal } from "./utils/Child.js"
+import { bundled, live, nowhere, serve } from "./utils/examples.js"
+
+const file = bundled("chat")
+
+describe.concurrent("chat, on a terminal", () => {
+  live("holds a conversation, which a stopped or failed reply does not end", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const { streamSockets, url } = yield* serve(asked)
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+      yield* chat.see(/› /)
+
+      chat.write("one\r")
+      yield* chat.see(/gpt-3\.5-turbo answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), "one")
+
+      chat.write("fail\r")
+      yield* chat.see(/The service answered with an error[^\n]*\r\n[^]*› /)
+      yield* Queue.take(asked)
+
+      chat.write("slow\r")
+      yield* chat.see(/It begins/)
+      yield* Queue.take(asked)
+      chat.write("\x03")
+      yield* chat.see(/\r\n[^\n]*\(stopped\)[^\n]*\r\n[^]*› /)
+      assert.isTrue(streamSockets.at(-1)!.destroyed)
+
+      // What arrived before Ctrl-C is remembered; what failed is not. Left and Backspace edit, Up brings back.
+      chat.write("世x界\x1b[D\x7f\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(
+        yield* Queue.take(asked),
+        "User: one\nAssistant: gpt-3.5-turbo answers\nUser: slow\nAssistant: It begins\nUser: 世界\nAssistant:"
+      )
+      chat.write("\x1b[A\x1b[A\r")
+      yield* chat.see(/It begins/)
+      assert.match(yield* Queue.take(asked), /\nUser: slow\nAssistant:$/)
+      chat.write("\x03")
+      yield* chat.see(/stopped[^]*› /)
+
+      chat.write("\x04")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
+  live("is left by Ctrl-C at the prompt, and draws in colour", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve()
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+      yield* chat.see(/\x1b\[36m› \x1b\[0m/)
+      chat.write("escape\r")
+      yield* chat.see(/\[2Jclear\r\n[^]*› /)
+      assert.notInclude(chat.stdout(), "\x1b[2J")
+      chat.write("not sent\x03")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
+  live("has no colours with NO_COLOR", () =>
+    Effect.gen(function*() {
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })
+      yield* chat.see(/› /)
+      chat.write("Hi\r")
+      yield* chat.see(/ECONNREFUSED[^\n]*\r\n[^]*› /)
+
+      assert.notMatch(chat.stdout(), /\x1b\[\d*m/)
+      chat.write("\x04")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+})
