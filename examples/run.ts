@@ -6,7 +6,7 @@ import { ValidationError } from "@effect/cli"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, ConfigError, Console, Effect, Exit, Logger, Predicate } from "effect"
 import { stripVTControlCharacters } from "node:util"
-import { error } from "./chat/style.js"
+import { error, hasColors } from "./chat/style.js"
 
 /** A `ConfigError` keeps apart the name of the variable that its message is about. */
 const describeConfig = (error: ConfigError.ConfigError): string =>
@@ -51,7 +51,7 @@ export const run = <E>(
       isReported(cause) ? Effect.void : Console.error(error(describe(Cause.squash(cause))))
     ),
     withPlainConsole,
-    Effect.provide(Logger.replace(Logger.defaultLogger, Logger.prettyLogger({ stderr: true }))),
+    Effect.provide(Logger.replace(Logger.defaultLogger, Logger.prettyLogger({ stderr: true, colors: hasColors }))),
     NodeRuntime.runMain({
       disableErrorReporting: true,
       disablePrettyLogger: true,

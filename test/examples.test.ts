@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
 import type { Options } from "./utils/Child.js"
-import { run } from "./utils/Child.js"
+import { run, runOnTerminal } from "./utils/Child.js"
 import { bundled, live, nowhere, serve } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
@@ -158,6 +158,26 @@ describe.concurrent("examples", () => {
         assert.strictEqual(code, 0)
         assert.isBelow(Duration.toSeconds(duration), 10)
       }))
+
+    for (
+      const [where, rest, env] of [
+        ["with NO_COLOR", "", { NO_COLOR: "1" }],
+        ["on a pipe, with stdout on a terminal", "2>&1 >/dev/tty | cat", {}]
+      ] as const
+    ) {
+      live(`logs without colours ${where}`, () =>
+        Effect.gen(function*() {
+          const server = yield* runOnTerminal(
+            file("serve"),
+            { env: { ...env, OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: nowhere } },
+            `--port 0 ${rest}`
+          )
+          const [url] = /http:\S+/.exec(yield* server.see(/Listening on \S+ /))!
+          yield* Effect.flip((yield* connect(url)).generateText({ prompt: "Hi" }))
+          yield* server.see(/WARN|ERROR/)
+          hasNoEscapes(server.stdout())
+        }))
+    }
 
     live("answers from OpenAI, and ends the replies that run when it is told to end", () =>
       Effect.gen(function*() {

@@ -1,7 +1,9 @@
 /**
  * How things look on stderr, where that is a terminal: colours unless `NO_COLOR` is set or the terminal has none.
  */
-const hasColors = process.stderr.isTTY && process.stderr.hasColors()
+
+// `isTTY` is not `false` on a pipe, but undefined.
+export const hasColors = Boolean(process.stderr.isTTY && process.stderr.hasColors())
 
 const color = (code: number) => (text: string): string => hasColors ? `\x1b[${code}m${text}\x1b[0m` : text
 

@@ -105,6 +105,9 @@ export const bundleExamples = async (...names: ReadonlyArray<string>): Promise<s
   return directory
 }
 
-/** On a terminal of 80 columns, whose screen is `stdout`: `script` comes with every Debian. */
-export const runOnTerminal = (file: string, options?: Options): Effect.Effect<Child, never, Scope.Scope> =>
-  run("script", ["-qefc", `stty cols 80 rows 24; exec "${process.execPath}" "${file}"`, "/dev/null"], options)
+/**
+ * On a terminal of 80 columns, whose screen is `stdout`: `script` comes with every Debian. What follows the file in
+ * the shell's line is `rest`.
+ */
+export const runOnTerminal = (file: string, options?: Options, rest = ""): Effect.Effect<Child, never, Scope.Scope> =>
+  run("script", ["-qefc", `stty cols 80 rows 24; exec "${process.execPath}" "${file}" ${rest}`, "/dev/null"], options)
