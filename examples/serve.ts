@@ -50,6 +50,12 @@ const toListenError = (cause: unknown, host: string, port: number): ListenError 
   })
 }
 
+/** The platform's own format has no brackets around an IPv6 address. */
+const toUrl = (address: HttpServer.Address): string =>
+  address._tag === "TcpAddress" && address.hostname.includes(":")
+    ? `http://[${address.hostname}]:${address.port}`
+    : HttpServer.formatAddress(address)
+
 const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: string; readonly port: number }) {
   const settings = yield* Config.option(openAi)
   const [responder, what] = Option.match(settings, {
@@ -57,7 +63,7 @@ const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: strin
     onSome: (settings) => [layerOpenAi(settings), settings.model] as const
   })
   const routes = GPTalkServer.layer().pipe(Layer.provide(responder))
-  const listening = HttpServer.addressFormattedWith((url) => Console.error(`Listening on ${url} (${what})`))
+  const listening = HttpServer.addressWith((address) => Console.error(`Listening on ${toUrl(address)} (${what})`))
   yield* HttpLayerRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(listening)),
     Layer.provide(NodeServer.layer({ host, port })),

@@ -3,6 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
+import { networkInterfaces } from "node:os"
 import type { Options } from "./utils/Child.js"
 import { run, runOnTerminal } from "./utils/Child.js"
 import { bundled, live, nowhere, serve } from "./utils/examples.js"
@@ -122,9 +123,9 @@ describe.concurrent("examples", () => {
   })
 
   describe("serve", () => {
-    const listen = (options?: Options) =>
+    const listen = (options?: Options, args: ReadonlyArray<string> = []) =>
       Effect.gen(function*() {
-        const server = yield* example("serve", ["--port", "0"], options)
+        const server = yield* example("serve", ["--port", "0", ...args], options)
         const line = yield* server.seeError(/Listening on \S+ \(.*\)\n/)
         return { server, line, url: /http:\S+/.exec(line)![0] }
       })
@@ -146,6 +147,16 @@ describe.concurrent("examples", () => {
         process.kill(server.pid, "SIGINT")
         assert.strictEqual((yield* server.ended).code, 0)
       }))
+
+    // Not every machine has IPv6.
+    if (Object.values(networkInterfaces()).flat().some((network) => network?.address === "::1")) {
+      live("says a URL of an IPv6 address that a client can use", () =>
+        Effect.gen(function*() {
+          const { url } = yield* listen({}, ["--host", "::1"])
+          assert.match(url, /^http:\/\/\[::1\]:\d+$/)
+          assert.strictEqual(yield* (yield* connect(url)).generateText({ prompt: "Hi" }), "You said: Hi")
+        }))
+    }
 
     live("ends at once, though a client holds a connection that it has not used", () =>
       Effect.gen(function*() {
