@@ -4,24 +4,11 @@
 import { Console, Effect, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import type { Message } from "effect-gptalk/Message"
+import { recent, type Turn } from "./memory.js"
 import type { OutputError } from "./output.js"
 import { writeReply } from "./output.js"
 import { dim, error } from "./style.js"
 import * as Terminal from "./terminal.js"
-
-interface Turn {
-  readonly question: string
-  readonly reply: string
-}
-
-/** How many characters of what was said go along; the oldest turns are left out first. */
-const memory = 16_000
-
-const recent = (turns: ReadonlyArray<Turn>): ReadonlyArray<Turn> => {
-  let size = 0
-  const forgotten = turns.findLastIndex(({ question, reply }) => (size += question.length + reply.length) > memory)
-  return turns.slice(forgotten + 1)
-}
 
 const toMessages = (turns: ReadonlyArray<Turn>, question: string): ReadonlyArray<Message> => [
   ...turns.flatMap((turn) => [
