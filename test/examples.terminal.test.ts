@@ -57,6 +57,29 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
+  live("stops a reply by a Ctrl-C that came along with its question", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve()
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+      yield* chat.see(/› /)
+      chat.write("slow\r\x03")
+      yield* chat.see(/\(stopped\)[^\n]*\r\n[^]*› /)
+      chat.write("one\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+    }))
+
+  live("is left by a second Ctrl-C that came along with the one that stops the reply", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve()
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
+      yield* chat.see(/› /)
+      chat.write("slow\r")
+      yield* chat.see(/It begins/)
+      chat.write("\x03\x03")
+      yield* chat.see(/\(stopped\)/)
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
   live("has no colours with NO_COLOR", () =>
     Effect.gen(function*() {
       const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })

@@ -25,7 +25,7 @@ const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
 class Keys extends PassThrough {
   private held = Buffer.alloc(0)
   private isAsking = false
-  onCtrlC = () => {}
+  private onCtrlC: (() => void) | undefined
 
   constructor(private readonly source: ReadStream) {
     super()
@@ -44,6 +44,12 @@ class Keys extends PassThrough {
     this.release()
   }
 
+  /** Calls back once, also for a Ctrl-C that is held already; with what was typed before it goes no further. */
+  onceCtrlC(onCtrlC: (() => void) | undefined): void {
+    this.onCtrlC = onCtrlC
+    this.stop()
+  }
+
   close(): void {
     this.source.off("data", this.receive)
     this.source.off("end", this.leave)
@@ -53,12 +59,17 @@ class Keys extends PassThrough {
   private readonly leave = () => this.end()
 
   private readonly receive = (keys: Buffer) => {
-    if (!this.isAsking && keys.includes(ctrlC)) {
-      this.held = Buffer.alloc(0)
-      return this.onCtrlC()
-    }
     this.held = Buffer.concat([this.held, keys])
     if (this.isAsking) this.release()
+    this.stop()
+  }
+
+  private stop(): void {
+    const end = this.held.indexOf(ctrlC)
+    if (this.onCtrlC === undefined || end === -1) return
+    this.held = this.held.subarray(end + 1)
+    this.onCtrlC()
+    this.onCtrlC = undefined
   }
 
   private release(): void {
@@ -132,10 +143,8 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         Effect.raceFirst(
           Effect.asSome(effect),
           Effect.async<Option.Option<never>>((resume) => {
-            keys.onCtrlC = () => resume(Effect.succeedNone)
-            return Effect.sync(() => {
-              keys.onCtrlC = () => {}
-            })
+            keys.onceCtrlC(() => resume(Effect.succeedNone))
+            return Effect.sync(() => keys.onceCtrlC(undefined))
           })
         )
     }
