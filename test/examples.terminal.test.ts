@@ -80,6 +80,19 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
+  live("has its prompt on stdout, and stops a reply, where stderr is none", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve()
+      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } }, "2>/dev/null")
+      yield* chat.see(/› /)
+      chat.write("slow\r")
+      yield* chat.see(/It begins/)
+      chat.write("\x03")
+      yield* chat.see(/› /)
+      chat.write("\x04")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
   live("has no colours with NO_COLOR", () =>
     Effect.gen(function*() {
       const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })

@@ -18,6 +18,9 @@ export interface Terminal {
 const ctrlC = 3
 const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
 
+/** stderr, or else the terminal that stdout is: without one, readline leaves Ctrl-C to the system, which ends all. */
+const screen = process.stdout.isTTY && !process.stderr.isTTY ? process.stdout : process.stderr
+
 /**
  * Keys on their way to readline. They get there one line per question, so that what is typed (or pasted) while a reply
  * runs does not mix with it, but waits for the next prompt.
@@ -89,8 +92,8 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
       const keys = new Keys(process.stdin)
       const lines = createInterface({
         input: keys,
-        output: process.stderr,
-        terminal: process.stderr.isTTY,
+        output: screen,
+        terminal: screen.isTTY,
         prompt: accent("› "),
         historySize: 1000,
         removeHistoryDuplicates: true
@@ -130,7 +133,7 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         }
         const onClose = () => {
           off()
-          process.stderr.write("\n")
+          screen.write("\n")
           resume(Effect.succeedNone)
         }
         lines.on("line", onLine)
