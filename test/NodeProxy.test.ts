@@ -13,79 +13,12 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Util from "node:util"
-import { createProxy, type ProxyServer } from "proxy"
+import { listen, makeClosingProxy, makeProxy, makeService } from "./utils/proxies.js"
 
 const secret = "pä:ss/w@rd"
 const credentials = `user:${encodeURIComponent(secret)}`
 const authorization = `Basic ${Buffer.from(`user:${secret}`).toString("base64")}`
-
-const listen = (server: Http.Server) =>
-  Effect.acquireRelease(
-    Effect.async<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
-    }),
-    () =>
-      Effect.async<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
-      })
-  )
-
-/** A GPTalk server; `hang` leaves the stream open after the first delta. */
-const makeService = (options?: { readonly hang?: boolean }) =>
-  Effect.gen(function*() {
-    const paths: Array<string> = []
-    const streams = { open: 0 }
-    const server = Http.createServer((request, response) => {
-      const path = request.url!.split("?")[0]!
-      paths.push(path)
-      request.resume()
-      if (path === Protocol.paths.stream) {
-        streams.open++
-        response.on("close", () => streams.open--)
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write("data: {\"content\":\"Hel\"}\n\n")
-        if (options?.hang !== true) response.end("data: {\"content\":\"Hello\"}\n\ndata: [DONE]\n\n")
-      } else {
-        response.writeHead(200, { "content-type": "application/json" })
-        response.end(JSON.stringify({ data: { token: "token", expires_at: 4e9 } }))
-      }
-    })
-    const port = yield* listen(server)
-    return { url: `http://127.0.0.1:${port}`, port, paths, streams }
-  })
-
-/** A proxy that notes what it is asked to connect to. */
-const makeProxy = (options?: { readonly authorization?: string }) =>
-  Effect.gen(function*() {
-    const targets: Array<string> = []
-    const sockets = { open: 0 }
-    const server: ProxyServer = createProxy(Http.createServer())
-    server.on("connect", (request) => targets.push(request.url!))
-    server.on("connection", (socket) => {
-      sockets.open++
-      socket.on("close", () => sockets.open--)
-    })
-    if (options?.authorization !== undefined) {
-      server.authenticate = (request) => request.headers["proxy-authorization"] === options.authorization
-    }
-    // A tunnel is no longer the server's, so nothing but its other end closes it.
-    const port = yield* listen(server)
-    return { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}`, targets, sockets }
-  })
-
-/** A proxy that closes each connection once it is asked for a tunnel. */
-const makeClosingProxy = Effect.gen(function*() {
-  const asked = { count: 0 }
-  const server = Http.createServer()
-  server.on("connect", (_, socket) => {
-    asked.count++
-    socket.end()
-  })
-  return { url: `http://127.0.0.1:${yield* listen(server)}`, asked }
-})
 
 const closedPort = Effect.scoped(listen(Http.createServer()))
 

@@ -1,0 +1,109 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Context, Effect, Exit, Layer } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import { inspect } from "node:util"
+import * as MockClient from "./utils/mockClient.js"
+
+const prompt = "a prompt that nobody must see"
+const secrets = /session-token-0|stream-token-0|nobody must see|[0-9a-f]{32}/
+
+const ask = GPTalk.generateText({ prompt, systemPrompt: "a system prompt that nobody must see" })
+
+/** How a call fails when a step is answered so. */
+const failWith = (step: MockClient.Step, answer: MockClient.Handler) =>
+  Effect.flip(ask).pipe(
+    Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), MockClient.make({ [step]: answer }).layer))
+  )
+
+/** Everything that can be seen of an error. */
+const visible = (error: unknown): string =>
+  [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error)), inspect(error, { depth: 20 })].join("\n")
+
+describe("No secret of GPTalk is seen", () => {
+  it.effect.each(["login", "text", "stream"] as const)(
+    "in what the service says of %s",
+    (step) =>
+      Effect.gen(function*() {
+        const error = yield* failWith(step, ({ body, headers, url }) =>
+          MockClient.json({
+            code: JSON.stringify(body),
+            msg: JSON.stringify([headers["authorization"], url.search, body])
+          }, {
+            status: 400
+          }))
+        assert.strictEqual(error._tag, "ServiceError")
+        assert.notMatch(visible(error), secrets)
+      })
+  )
+
+  it.effect.each(["login", "text", "stream"] as const)(
+    "in what the socket says of %s",
+    (step) =>
+      Effect.gen(function*() {
+        const error = yield* failWith(step, ({ body, headers, url }) =>
+          Effect.fail(
+            new Error(`failed: ${headers["authorization"]} ${url.href} ${body?.["fingerprint"]} ${body?.["content"]}`)
+          ))
+        assert.strictEqual(error._tag, "ConnectionError")
+        assert.notMatch(visible(error), secrets)
+      })
+  )
+
+  it.effect("of an earlier session in what is said to a login", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0
+          ? MockClient.defaults.login(received, index)
+          : MockClient.json({
+            code: 5,
+            msg: `still held: session-token-0, ${client.of("login")[0]?.body?.["fingerprint"]}`
+          })
+    })
+    return Effect.gen(function*() {
+      yield* GPTalk.generateText({ prompt })
+      const error = yield* Effect.flip(GPTalk.generateText({ prompt }))
+      assert.strictEqual(error._tag, "ServiceError")
+      assert.include(error.message, "still held: [redacted], [redacted]")
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ usageLimit: 1 }), client.layer)))
+  })
+
+  it.effect.each(["login", "text", "stream"] as const)("of a header in what %s answers", (step) => {
+    const client = MockClient.make({
+      [step]: ({ headers }: MockClient.Received) => MockClient.json({ error: headers["cookie"] })
+    })
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(GPTalk.generateText({ prompt }))
+      assert.include(error.message, ": [redacted]")
+    }).pipe(
+      Effect.provide(Layer.provide(GPTalk.layer({ headers: { Cookie: "sid=a-cookie-of-a-user" } }), client.layer))
+    )
+  })
+
+  it.effect.each(["login", "text", "stream"] as const)("in the defect of a client that dies at %s", (step) => {
+    const client = MockClient.make({ [step]: () => Effect.fail(new Error("refused")) })
+    const dying = Layer.map(
+      client.layer,
+      (context) =>
+        Context.make(
+          HttpClient.HttpClient,
+          HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.orDie)
+        )
+    )
+    return Effect.gen(function*() {
+      const exit = yield* Effect.exit(ask)
+      assert(Exit.isFailure(exit))
+      const [defect] = Cause.defects(exit.cause)
+      assert.deepInclude(defect, { _tag: "ConnectionError", step })
+      assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), dying)))
+  })
+
+  it.effect("in a frame that carries an error", () =>
+    Effect.gen(function*() {
+      const error = yield* failWith("stream", () =>
+        MockClient.eventStream(`data: {"error":"stream-token-0 of: ${prompt}"}\n`))
+      assert.strictEqual(error._tag, "ServiceError")
+      assert.notMatch(visible(error), secrets)
+    }))
+})
