@@ -18,30 +18,18 @@ const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
 
 /** Of JSON, URLs and HTML, in which a service may quote a request. */
 const escapes =
-  /\\u([\da-f]{4})|\\(["\\/bfnrt])|(?:%[\da-f]{2})+|&#(\d{1,6});|&#x([\da-f]{1,5});|&(amp|lt|gt|quot|apos);/gi
-const escaped: Readonly<Record<string, string>> = {
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  amp: "&",
-  lt: "<",
-  gt: ">",
-  quot: "\"",
-  apos: "'"
-}
+  /\\(?:u[\dA-Fa-f]{4}|["\\/bfnrt])|(?:%[\dA-Fa-f]{2})+|&#([xX]?)([\dA-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);/g
+const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: "\"", apos: "'" }
 const utf8 = new TextDecoder()
 
-/** Without escapes, and without those that show up then: the same for a secret and for any quotation of it. */
-const plain = (text: string): string => {
-  const next = text.replace(escapes, (all: string, unit, char, decimal, hex, entity) => {
+/** Without escapes, nor those that show up then: the same for a secret and for a quotation of a quotation of it. */
+const plain = (text: string, depth = 4): string => {
+  const next = text.replace(escapes, (all: string, x: string, digits: string, entity: string) => {
+    if (all.startsWith("\\")) return JSON.parse(`"${all}"`) as string
     if (all.startsWith("%")) return utf8.decode(Uint8Array.from(all.slice(1).split("%"), (byte) => parseInt(byte, 16)))
-    const code = unit ?? hex
-    if (code ?? decimal) return String.fromCodePoint(code ? parseInt(code, 16) : Number(decimal))
-    return escaped[(char ?? entity).toLowerCase()] ?? char
+    return entities[entity] ?? String.fromCodePoint(parseInt(digits, x === "" ? 10 : 16))
   })
-  return next === text ? text : plain(next)
+  return next === text || depth === 0 ? next : plain(next, depth - 1)
 }
 
 /** @internal */
@@ -51,7 +39,9 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const source = plain(start)
   // What a secret begins with before the cut might not be known for it.
   const length = start === text ? source.length : source.length - shortestPiece
-  const forms = new Set(secrets.map(plain).flatMap((secret) => [secret, secret.replaceAll(" ", "+")]))
+  const forms = new Set(
+    secrets.map((secret) => plain(secret)).flatMap((secret) => [secret, secret.replaceAll(" ", "+")])
+  )
   forms.delete("")
   let clean = ""
   let secretUntil = 0
