@@ -128,13 +128,13 @@ export interface Handlers<A> {
  * @internal
  */
 export class Body {
-  private chunks: Array<Uint8Array> = []
-  private size = 0
-  private exit: Exit.Exit<undefined, GPTalkError> | undefined
-  private isDone = false
-  private lingering: ReturnType<typeof setTimeout> | undefined
-  private reader: (() => void) | undefined
-  private source: Source | undefined
+  #chunks: Array<Uint8Array> = []
+  #size = 0
+  #exit: Exit.Exit<undefined, GPTalkError> | undefined
+  #isDone = false
+  #lingering: ReturnType<typeof setTimeout> | undefined
+  #reader: (() => void) | undefined
+  #source: Source | undefined
 
   /** Of the response, once there is one. */
   status = 0
@@ -145,23 +145,26 @@ export class Body {
    */
   response: HttpClientResponse.HttpClientResponse | undefined
 
-  constructor(
-    private readonly onError: (error: unknown) => GPTalkError,
-    /** Called before the first byte can come. */
-    private readonly onConnect: () => void = () => {}
-  ) {}
+  readonly #onError: (error: unknown) => GPTalkError
+  readonly #onConnect: () => void
+
+  /** `onConnect` is called before the first byte can come. */
+  constructor(onError: (error: unknown) => GPTalkError, onConnect = () => {}) {
+    this.#onError = onError
+    this.#onConnect = onConnect
+  }
 
   /** Reads the response from now on, until it is closed. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
-    this.onConnect()
+    this.#onConnect()
     this.response = response
     this.status = response.status
     const fail = (error: unknown): void => {
-      if (!this.isDone) this.finish(Exit.fail(this.onError(error)))
+      if (!this.#isDone) this.#finish(Exit.fail(this.#onError(error)))
     }
-    this.source = sourceOf(response, runtime)({
-      push: (bytes) => this.push(bytes),
-      end: () => this.finish(Exit.succeed(undefined)),
+    this.#source = sourceOf(response, runtime)({
+      push: (bytes) => this.#push(bytes),
+      end: () => this.#finish(Exit.succeed(undefined)),
       fail,
       close: () => fail({ name: "Error", message: "the connection was closed" })
     })
@@ -169,76 +172,76 @@ export class Body {
 
   /** Goes on with the next chunks or with the end, now or once they are there. */
   read<A>(handlers: Handlers<A>): Effect.Effect<A, GPTalkError> {
-    if (this.size > 0) {
-      const chunks = this.chunks
-      this.chunks = []
-      this.size = 0
-      this.source?.resume()
+    if (this.#size > 0) {
+      const chunks = this.#chunks
+      this.#chunks = []
+      this.#size = 0
+      this.#source?.resume()
       return handlers.onChunks(chunks)
     }
-    if (this.exit !== undefined) return handlers.onEnd(this.exit)
+    if (this.#exit !== undefined) return handlers.onEnd(this.#exit)
     const again = Effect.suspend(() => this.read(handlers))
     // Without a finalizer, which would double the cost: to resume a reader that was interrupted does nothing.
     return Effect.async((resume) => {
-      this.reader = () => resume(again)
+      this.#reader = () => resume(again)
       // The fiber may have yielded since.
-      if (this.size > 0 || this.exit !== undefined) this.wake()
+      if (this.#size > 0 || this.#exit !== undefined) this.#wake()
     })
   }
 
   /** Ends what is read, from outside. The first end counts. */
   end(exit: Exit.Exit<undefined, GPTalkError>): void {
-    this.exit ??= exit
-    this.wake()
+    this.#exit ??= exit
+    this.#wake()
   }
 
   /** Closes the connection, if the body is not at its end. */
   close(): void {
-    const { source } = this
-    this.letGo()
+    const source = this.#source
+    this.#letGo()
     source?.cancel()
   }
 
   /** Lets the body come to its end by itself if that is near, so that the connection can be used again. */
   linger(): void {
-    if (this.isDone) return
-    this.lingering = setTimeout(() => this.close(), lingerMillis)
-    this.chunks = []
-    this.size = 0
-    this.source?.resume()
+    if (this.#isDone) return
+    this.#lingering = setTimeout(() => this.close(), lingerMillis)
+    this.#chunks = []
+    this.#size = 0
+    this.#source?.resume()
   }
 
-  private push(bytes: unknown): number {
+  #push(bytes: unknown): number {
     if (!(bytes instanceof Uint8Array)) {
-      this.end(Exit.fail(this.onError(new TypeError("the body has a chunk that is no bytes"))))
+      this.end(Exit.fail(this.#onError(new TypeError("the body has a chunk that is no bytes"))))
       this.close()
       return 1
     }
-    this.size += bytes.length
-    if (this.lingering !== undefined) {
-      if (this.size > lingerSize) this.close()
+    this.#size += bytes.length
+    if (this.#lingering !== undefined) {
+      if (this.#size > lingerSize) this.close()
       return 0
     }
-    this.chunks.push(bytes)
-    this.wake()
-    return this.size
+    this.#chunks.push(bytes)
+    this.#wake()
+    return this.#size
   }
 
-  private finish(exit: Exit.Exit<undefined, GPTalkError>): void {
-    this.letGo()
+  #finish(exit: Exit.Exit<undefined, GPTalkError>): void {
+    this.#letGo()
     this.end(exit)
   }
 
-  private letGo(): void {
-    clearTimeout(this.lingering)
-    this.isDone = true
-    this.source = undefined
+  #letGo(): void {
+    clearTimeout(this.#lingering)
+    this.#isDone = true
+    this.#source = undefined
     this.response = undefined
   }
 
-  private wake(): void {
-    const reader = this.reader
-    this.reader = undefined
+  #wake(): void {
+    const reader = this.#reader
+    this.#reader = undefined
     reader?.()
   }
 }

@@ -22,41 +22,41 @@ const longestPause = 3_600_000
  * @internal
  */
 export class Watchdog {
-  private readonly calls = new Set<Patience>()
-  private fiber: Fiber.RuntimeFiber<void> | undefined
-  private wakesAt = Infinity
+  readonly #calls = new Set<Patience>()
+  #fiber: Fiber.RuntimeFiber<void> | undefined
+  #wakesAt = Infinity
 
   constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {}
 
   watch(patience: Patience): void {
-    this.calls.add(patience)
+    this.#calls.add(patience)
   }
 
   forget(patience: Patience): void {
-    this.calls.delete(patience)
-    if (this.calls.size === 0) this.stop()
+    this.#calls.delete(patience)
+    if (this.#calls.size === 0) this.#stop()
   }
 
   /** A wait has begun that lasts no longer. */
   wakeAt(deadline: number): void {
-    if (deadline >= this.wakesAt) return
-    this.stop()
-    this.fiber = Effect.runFork(this.look)
+    if (deadline >= this.#wakesAt) return
+    this.#stop()
+    this.#fiber = Effect.runFork(this.#look)
   }
 
-  private stop(): void {
-    this.fiber?.unsafeInterruptAsFork(FiberId.none)
-    this.fiber = undefined
-    this.wakesAt = Infinity
+  #stop(): void {
+    this.#fiber?.unsafeInterruptAsFork(FiberId.none)
+    this.#fiber = undefined
+    this.#wakesAt = Infinity
   }
 
-  private readonly look: Effect.Effect<void> = Effect.suspend(() => {
+  readonly #look: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.clock.unsafeCurrentTimeMillis()
-    this.wakesAt = Infinity
-    for (const patience of this.calls) this.wakesAt = Math.min(this.wakesAt, patience.look(now))
-    if (this.wakesAt === Infinity) return Effect.void
-    const pause = Math.min(longestPause, this.wakesAt - now)
-    return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.look)
+    this.#wakesAt = Infinity
+    for (const patience of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, patience.look(now))
+    if (this.#wakesAt === Infinity) return Effect.void
+    const pause = Math.min(longestPause, this.#wakesAt - now)
+    return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.#look)
   })
 }
 
@@ -81,58 +81,64 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
  * @internal
  */
 export class Patience {
-  private step: GPTalkError.Step = "text"
-  private phase: keyof Timeouts | undefined
-  private waited = 0
-  private waitingSince: number | undefined
-  private isPulled = false
+  #step: GPTalkError.Step = "text"
+  #phase: keyof Timeouts | undefined
+  #waited = 0
+  #waitingSince: number | undefined
+  #isPulled = false
 
-  constructor(private readonly watchdog: Watchdog, private readonly onTimeout: OnTimeout) {}
+  readonly #watchdog: Watchdog
+  readonly #onTimeout: OnTimeout
+
+  constructor(watchdog: Watchdog, onTimeout: OnTimeout) {
+    this.#watchdog = watchdog
+    this.#onTimeout = onTimeout
+  }
 
   /** A new wait begins, for an answer (`response`) or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
-    this.step = step
-    this.phase = phase
-    this.waited = 0
-    this.waitingSince = phase === "response" || this.isPulled ? this.now() : undefined
-    this.watchdog.wakeAt(this.deadline())
+    this.#step = step
+    this.#phase = phase
+    this.#waited = 0
+    this.#waitingSince = phase === "response" || this.#isPulled ? this.#now() : undefined
+    this.#watchdog.wakeAt(this.#deadline())
   }
 
   /** There is nothing to wait for. */
   end(): void {
-    this.phase = undefined
+    this.#phase = undefined
   }
 
   /** The consumer asks for more. */
   pull(): void {
-    this.isPulled = true
-    this.waitingSince ??= this.now()
-    this.watchdog.wakeAt(this.deadline())
+    this.#isPulled = true
+    this.#waitingSince ??= this.#now()
+    this.#watchdog.wakeAt(this.#deadline())
   }
 
   /** The consumer has got something. */
   handOver(): void {
-    this.isPulled = false
-    if (this.waitingSince !== undefined) this.waited += this.now() - this.waitingSince
-    this.waitingSince = undefined
+    this.#isPulled = false
+    if (this.#waitingSince !== undefined) this.#waited += this.#now() - this.#waitingSince
+    this.#waitingSince = undefined
   }
 
   /** When to look again. If the wait is over by now, this was the timeout. */
   look(now: number): number {
-    const deadline = this.deadline()
-    if (deadline > now || this.phase === undefined) return deadline
-    const after = this.watchdog.timeouts[this.phase]
-    this.onTimeout(new GPTalkError.TimeoutError({ step: this.step, phase: this.phase, after }))
+    const deadline = this.#deadline()
+    if (deadline > now || this.#phase === undefined) return deadline
+    const after = this.#watchdog.timeouts[this.#phase]
+    this.#onTimeout(new GPTalkError.TimeoutError({ step: this.#step, phase: this.#phase, after }))
     this.end()
     return Infinity
   }
 
-  private deadline(): number {
-    if (this.phase === undefined || this.waitingSince === undefined) return Infinity
-    return this.waitingSince + Duration.toMillis(this.watchdog.timeouts[this.phase]) - this.waited
+  #deadline(): number {
+    if (this.#phase === undefined || this.#waitingSince === undefined) return Infinity
+    return this.#waitingSince + Duration.toMillis(this.#watchdog.timeouts[this.#phase]) - this.#waited
   }
 
-  private now(): number {
-    return this.watchdog.clock.unsafeCurrentTimeMillis()
+  #now(): number {
+    return this.#watchdog.clock.unsafeCurrentTimeMillis()
   }
 }
