@@ -80,7 +80,7 @@ export interface Status {
  * @category models
  */
 export interface Options {
-  /** The service's http(s) URL. Default `https://gptalk.net`, which is gone. */
+  /** The service's http(s) URL; its path and query go with each request. Default `https://gptalk.net`, which is gone. */
   readonly url?: string | URL | undefined
   /** Headers laid over the defaults of `Protocol.defaultHeaders`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
