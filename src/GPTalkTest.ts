@@ -292,6 +292,9 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
   const { promise, responder } = makeResponder(replies)
   const app = yield* HttpLayerRouter.toHttpEffect(
     Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
+  ).pipe(
+    // Or else the router would be that of the program, and the routes stand beside its own.
+    Effect.provideServiceEffect(Layer.CurrentMemoMap, Layer.makeMemoMap)
   )
 
   const serve = (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Memory.Answer> =>

@@ -1,10 +1,12 @@
-import { HttpClient, HttpMiddleware } from "@effect/platform"
+import { HttpClient, HttpLayerRouter, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
 import * as Protocol from "effect-gptalk/Protocol"
+import * as Responder from "effect-gptalk/Responder"
 import { readFileSync } from "node:fs"
 
 const program = GPTalk.generateText({ prompt: "Say hi" })
@@ -290,6 +292,22 @@ describe("GPTalkTest", () => {
         yield* program
         assert.notMatch(JSON.stringify(yield* GPTalkTest.requests), /bearer|[0-9a-f]{32}/i)
       }).pipe(Effect.provide(layer())))
+  })
+
+  it.scoped("has routes of its own, beside those of another and of the program", () => {
+    const ask = Effect.flatMap(HttpClient.HttpClient, (client) => client.get("http://gptalk.test/hello"))
+    const first = Layer.effectDiscard(
+      Effect.flatMap(ask, ({ status }) => Effect.sync(() => assert.strictEqual(status, 404)))
+    )
+      .pipe(Layer.provide(GPTalkTest.layerHttpClient()))
+    const second = Layer.discard(layer())
+    const routes = HttpLayerRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
+    return Effect.gen(function*() {
+      const app = yield* HttpLayerRouter.toHttpEffect(Layer.mergeAll(routes, GPTalkServer.layer(), first, second))
+      const request = HttpServerRequest.fromWeb(new Request("http://program.test/hello"))
+      const { status } = yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)
+      assert.strictEqual(status, 200)
+    }).pipe(Effect.provide(Responder.layerEcho))
   })
 
   it.effect("the server's options are its own", () =>
