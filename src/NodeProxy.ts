@@ -102,12 +102,15 @@ const basic = (url: URL): string =>
   `Basic ${Encoding.encodeBase64(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
 
 /**
- * Empty for none: left out, undici would read the environment itself.
+ * The variable that counts, with its value. Empty for none: left out, undici would read the environment itself.
  */
-const readEnv = (name: string): Config.Config<string> =>
-  Config.string(name.toLowerCase()).pipe(
-    Config.orElse(() => Config.string(name)),
-    Config.withDefault("")
+const readEnv = (name: string): Config.Config<readonly [name: string, value: string]> =>
+  Config.map(
+    Config.all([name.toLowerCase(), name].map((name) =>
+      Config.map(Config.option(Config.string(name)), Option.map((value) => [name, value] as const))
+    )),
+    (found) =>
+      Option.getOrElse(Option.firstSomeOf(found), () => [name, ""] as const)
   )
 
 /**
@@ -122,8 +125,9 @@ const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError>
         : Either.left(invalid("it must have a user and a password, or neither")))
 
 const proxyFrom = (name: string): Config.Config<string> =>
-  readEnv(name).pipe(
-    Config.mapOrFail((value) => Either.mapLeft(parseEnv(value), ConfigError.prefixed([name])))
+  Config.mapOrFail(
+    readEnv(name),
+    ([name, value]) => Either.mapLeft(parseEnv(value), ConfigError.prefixed([name]))
   )
 
 /**
@@ -151,7 +155,7 @@ export const layerEnv: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigErro
     Config.all({
       httpProxy: proxyFrom("HTTP_PROXY"),
       httpsProxy: proxyFrom("HTTPS_PROXY"),
-      noProxy: Config.map(readEnv("NO_PROXY"), (value) => value.split(/[,\s]/).includes("*") ? "*" : value)
+      noProxy: Config.map(readEnv("NO_PROXY"), ([, value]) => value.split(/[,\s]/).includes("*") ? "*" : value)
     }),
     (options) => new Undici.EnvHttpProxyAgent({ ...options, factory: poolOf })
   )

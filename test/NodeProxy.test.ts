@@ -279,11 +279,14 @@ describe("NodeProxy", () => {
 
     it.effect("is a ConfigError with the variable's name for what is no proxy", () =>
       Effect.gen(function*() {
-        for (const value of [`socks5://${credentials}@localhost`, `http://user@localhost`, "localhost:3128"]) {
-          const error = yield* buildError(NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: value })))
-          assert.isTrue(ConfigError.isInvalidData(error))
-          assert.deepStrictEqual(ConfigError.isInvalidData(error) && error.path, ["HTTPS_PROXY"])
-          assertHides(error)
+        for (const name of ["HTTPS_PROXY", "https_proxy"]) {
+          for (const value of [`socks5://${credentials}@localhost`, `http://user@localhost`, "localhost:3128"]) {
+            const env = { HTTPS_PROXY: "http://localhost:3128", [name]: value }
+            const error = yield* buildError(NodeProxy.layerEnv.pipe(withEnv(env)))
+            assert.isTrue(ConfigError.isInvalidData(error))
+            assert.deepStrictEqual(ConfigError.isInvalidData(error) && error.path, [name])
+            assertHides(error)
+          }
         }
       }))
   })
