@@ -191,9 +191,15 @@ export const withConfigOverride: {
   <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Config.Service): Effect.Effect<A, E, R> =>
     Effect.flatMap(
       Config.getOrUndefined,
-      (config) => Effect.provideService(self, Config, { ...config, ...overrides })
+      (config) => Effect.provideService(self, Config, laid(config, overrides))
     )
 )
+
+/** What is undefined is left out, as everywhere. */
+const laid = (config: Config.Service | undefined, overrides: Config.Service | undefined): Config.Service => ({
+  ...config,
+  ...Object.fromEntries(Object.entries({ ...overrides }).filter(([, value]) => value !== undefined))
+})
 
 const originOf = (method: string): Origin => ({ module: "GPTalkLanguageModel", method })
 
@@ -207,11 +213,7 @@ const prepare = (
   AiError.AiError
 > =>
   Effect.gen(function*() {
-    const config: Config.Service = {
-      ...options?.config,
-      model: options?.model,
-      ...(yield* Config.getOrUndefined)
-    }
+    const config = laid({ ...options?.config, model: options?.model }, yield* Config.getOrUndefined)
     const model = config.model ?? service.model
     Telemetry.addGenAIAnnotations(providerOptions.span, {
       system: "gptalk",

@@ -449,8 +449,12 @@ describe("GPTalkLanguageModel", () => {
         const { layer, requests } = says("ok")
         const model = GPTalkLanguageModel.layer({ model: "gpt-4", config: { temperature: 0.5, contextMessages: 1 } })
         yield* ask.pipe(
-          GPTalkLanguageModel.withConfigOverride({ temperature: 1 }),
-          Effect.provideService(GPTalkLanguageModel.Config, { model: "gpt-5", temperature: 0.1 }),
+          GPTalkLanguageModel.withConfigOverride({ temperature: 1, model: undefined }),
+          Effect.provideService(GPTalkLanguageModel.Config, {
+            model: "gpt-5",
+            temperature: 0.1,
+            contextMessages: undefined
+          }),
           Effect.provide(Layer.provide(model, layer))
         )
         assert.deepInclude(requests[0], { model: "gpt-5", temperature: 1, contextMessages: 1 })
