@@ -141,6 +141,7 @@ describe("spans, told to OpenTelemetry", () => {
       const [call] = spans
       assert.strictEqual(exit._tag, "Failure")
       assert.deepStrictEqual([statusOf(call!), call!.attributes["error.type"]], ["ERROR", tag])
+      assert.strictEqual(call!.attributes["gen_ai.operation.name"], "chat")
       assert.notProperty(call!.attributes, "gen_ai.response.finish_reasons")
       assert.isNotEmpty(call!.status.message)
     }))

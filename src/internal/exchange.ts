@@ -111,6 +111,7 @@ export const make = (
         Effect.zipRight(release(exit)),
         Effect.map(() => Span.end(span, clock, exit))
       )
+    Telemetry.describeCall(span)
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...Secrets.ofSettings(dependencies.settings)]

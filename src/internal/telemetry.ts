@@ -51,14 +51,18 @@ export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void
   Metric.increment(Metric.tagged(retries, "error", error._tag))
 
 /** @internal */
-export const describeRequest = (
-  span: Tracer.Span,
-  request: { readonly model: string; readonly temperature: number }
-): void => {
+export const describeCall = (span: Tracer.Span): void => {
   span.attribute("gen_ai.operation.name", "chat")
   span.attribute("gen_ai.provider.name", "gptalk")
   // What that was called before, and still is by many who read it.
   span.attribute("gen_ai.system", "gptalk")
+}
+
+/** @internal */
+export const describeRequest = (
+  span: Tracer.Span,
+  request: { readonly model: string; readonly temperature: number }
+): void => {
   span.attribute("gen_ai.request.model", request.model)
   span.attribute("gen_ai.request.temperature", request.temperature)
 }
