@@ -143,7 +143,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
 
   override get message(): string {
     return `The connection to the service failed at ${this.step} (${this.cause.message || this.cause.name}): ` +
-      "check that it is running and that the url is right."
+      "check that it, or the proxy before it, is running and that the url is right."
   }
 }
 
