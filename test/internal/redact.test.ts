@@ -85,6 +85,33 @@ describe("redact", () => {
     })
   }
 
+  it("takes a secret out behind what was cut to one space", () => {
+    const text = `bad request${" ".repeat(250)}token was a-token-of-some-length`
+    assert.strictEqual(redact(text, ["a-token-of-some-length"]), "bad request token was [redacted]")
+  })
+
+  it.each([
+    ["C:\\nice day", "nice day", "C:\\[redacted]"],
+    ["C:\\users\\tom1", "tom1", "C:\\users\\[redacted]"],
+    ["at 5%20 ducks x", "20 ducks", "at 5%[redacted] x"]
+  ])("takes a secret out whose beginning looks like part of an escape: %s", (text, secret, expected) => {
+    assert.strictEqual(redact(text, [secret]), expected)
+  })
+
+  it.each([
+    "&#abc;",
+    "&#fff; &#xfffff; &#999999;",
+    "\\u12 %zz %f &#x; \\",
+    "%" + "25".repeat(1_000_000),
+    "&" + "amp;".repeat(250_000)
+  ])(
+    "takes what only looks like an escape, or like many, as it is: %.20s",
+    (text) => {
+      assert.strictEqual(redact("quota used up", [text]), "quota used up")
+      assert.include(redact(`${text.slice(0, 100)} a-token-of-some-length`, ["a-token-of-some-length"]), "[redacted]")
+    }
+  )
+
   it("leaves escapes alone where they hide no secret", () => {
     assert.strictEqual(redact("100%25 of C:\\new &amp; old", ["a-token-of-some-length"]), "100%25 of C:\\new &amp; old")
   })
