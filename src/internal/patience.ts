@@ -126,7 +126,8 @@ export class Patience {
   /** When to look again. If the wait is over by now, this was the timeout. */
   look(now: number): number {
     const deadline = this.#deadline()
-    if (deadline > now || this.#phase === undefined) return deadline
+    // Less than a nanosecond cannot be slept.
+    if (deadline - now >= 1e-6 || this.#phase === undefined) return deadline
     const after = this.#watchdog.timeouts[this.#phase]
     this.#onTimeout(new GPTalkError.TimeoutError({ step: this.#step, phase: this.#phase, after }))
     this.end()
