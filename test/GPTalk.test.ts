@@ -102,13 +102,13 @@ describe("GPTalk", () => {
         assert.deepStrictEqual(
           client.requests.map(({ url }) => url.href),
           [
-            `http://127.0.0.1:8080/below${Protocol.paths.login}?a=1`,
-            `http://127.0.0.1:8080/below${Protocol.paths.text}?a=1`,
+            `http://127.0.0.1:8080/below${Protocol.paths.login}?a=1&token=b`,
+            `http://127.0.0.1:8080/below${Protocol.paths.text}?a=1&token=b`,
             `http://127.0.0.1:8080/below${Protocol.paths.stream}?a=1&token=stream-token-0`
           ]
         )
         assert.strictEqual(client.requests[0]!.headers["origin"], "http://127.0.0.1:8080")
-      }).pipe(provide(client, { url: "http://127.0.0.1:8080/below/?a=1#b" }))
+      }).pipe(provide(client, { url: "http://127.0.0.1:8080/below/?a=1&token=b#c" }))
     })
 
     it.effect("a stream token is escaped in the query", () => {

@@ -98,15 +98,15 @@ const responseOf = (
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
   const scoped = HttpClient.withScope(client)
-  const { origin, pathname, search } = settings.url
-  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step] + search
+  const { origin, pathname, searchParams: urlParams } = settings.url
+  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
   const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
   delete headers["x-auth-timestamp"]
   for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
   // Made once: to make a request takes three times as long as to change it.
-  const login = HttpClientRequest.post(url("login"), { headers })
-  const text = HttpClientRequest.post(url("text"), { headers })
-  const stream = HttpClientRequest.get(url("stream"), { headers })
+  const login = HttpClientRequest.post(url("login"), { headers, urlParams })
+  const text = HttpClientRequest.post(url("text"), { headers, urlParams })
+  const stream = HttpClientRequest.get(url("stream"), { headers, urlParams })
 
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
     HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
