@@ -137,6 +137,12 @@ const isTaken = (source: unknown): boolean =>
     ? source.bodyUsed === true
     : Predicate.hasProperty(source, "readableFlowing") && source.readableFlowing !== null
 
+/** Once all that can go on without an event from outside has gone on. */
+const nextTurn = Effect.async<void>((resume) => {
+  const timer = setTimeout(() => resume(Effect.void))
+  return Effect.sync(() => clearTimeout(timer))
+})
+
 /**
  * Middleware that reads a body leaves it in the platform's `text`. Whoever read it in another way has left nothing, and
  * on Node `text` would then wait for ever.
@@ -148,7 +154,7 @@ const readTaken = (
   const text = Effect.mapError(request.text, () => unreadable)
   const isOver = Predicate.hasProperty(request.source, "readable") && request.source.readable === false
   return Effect.filterOrFail(
-    isOver ? Effect.raceFirst(text, Effect.zipRight(Effect.yieldNow(), Effect.fail(unreadable))) : text,
+    isOver ? Effect.raceFirst(text, Effect.zipRight(nextTurn, Effect.fail(unreadable))) : text,
     (text) => new TextEncoder().encode(text).length <= maxSize,
     () => tooLarge(maxSize)
   )
