@@ -92,7 +92,13 @@ export type Request =
 export interface Options extends Auth.Options {
   /** Used where a request names none. Default `gpt-3.5-turbo`. */
   readonly model?: string | undefined
-  /** How often an exchange is begun again before its first delta. Default 2. */
+  /**
+   * How often an exchange is begun again before its first delta, by `generateText` too. Default 2.
+   *
+   * It is after an error with `isRetryable`: of statuses 408, 429, 500, 502, 503 and 504, so not for an error in a 2xx
+   * answer. The wait is 0.5 seconds, doubling to 8, each shorter by up to a fifth. `Retry-After` takes the place of that
+   * up to 60 seconds; beyond it the call fails at once.
+   */
   readonly retries?: number | undefined
   readonly timeouts?: {
     /** From a request to its whole JSON answer, or to the headers of the stream. Default 30 seconds. */
@@ -221,6 +227,9 @@ export const generateText = (request: Request): Effect.Effect<string, GPTalkErro
 /**
  * GPTalk on an `Auth` that is given, for instance one that several layers share.
  *
+ * A session of the `Auth` goes to the `url` that is given here, so give `url` and `headers` to both. `usageLimit` has no
+ * effect here: it is the `Auth`'s.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -244,6 +253,9 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
  * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`.
  *
  * A value that is not valid is a `ConfigError` that names its variable.
+ *
+ * With options given, none of these variables is read. A `ConfigError` of one of them names what that `Config` names; for
+ * a value that the `Config` gives and that is not valid, its path is empty, and its message names the option.
  *
  * @since 0.1.0
  * @category layers

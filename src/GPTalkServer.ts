@@ -124,6 +124,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
  * Each layer has sessions of its own, in memory; tokens come from the platform's cryptographic source. URLs of
  * `stream`, which hold a token, stay out of the HTTP server's log and spans.
  *
+ * With an option that is not valid the layer dies when it is built.
+ *
  * @since 0.1.0
  * @category layers
  */

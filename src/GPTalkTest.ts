@@ -2,6 +2,10 @@
  * For tests of programs that use GPTalk: an `HttpClient` that the real server routes answer in memory, with replies
  * and faults that the test chooses. No socket is opened, and with `TestClock` no time passes.
  *
+ * So under `it.effect` a call that is tried again sleeps for the backoff, and one that is stalled until its timeout,
+ * and neither ever ends. Fork the call and use `TestClock.adjust`, or use `it.live`; against the backoff,
+ * `GPTalk.layer({ retries: 0 })` does too.
+ *
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -117,15 +121,29 @@ export type Fault =
 type AnswerHeaders = Readonly<Record<string, string>>
 
 /**
- * There is no connection.
+ * There is no connection. The call is tried again after a backoff, which passes on `TestClock` only when that is
+ * adjusted.
  *
  * @since 0.1.0
  * @category faults
  * @example
+ * import { assert, it } from "@effect/vitest"
+ * import * as Effect from "effect/Effect"
+ * import * as Fiber from "effect/Fiber"
+ * import * as Layer from "effect/Layer"
+ * import * as TestClock from "effect/TestClock"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
  * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
  *
  * // The first login finds nobody, the second succeeds.
- * const layer = GPTalkTest.layerHttpClient({ faults: { login: [GPTalkTest.refuse] } })
+ * const client = GPTalkTest.layerHttpClient({ faults: { login: [GPTalkTest.refuse] } })
+ *
+ * it.effect("logs in again", () =>
+ *   Effect.gen(function*() {
+ *     const fiber = yield* Effect.fork(GPTalk.generateText({ prompt: "Hi" }))
+ *     yield* TestClock.adjust("1 second")
+ *     assert.strictEqual(yield* Fiber.join(fiber), "You said: Hi")
+ *   }).pipe(Effect.provide(GPTalk.layer().pipe(Layer.provide(client)))))
  */
 export const refuse: Fault = { _tag: "Refuse" }
 
