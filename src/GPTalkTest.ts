@@ -46,8 +46,8 @@ export type Reply = string | ReadonlyArray<string> | Stream.Stream<string, unkno
  */
 export interface Options {
   /**
-   * The replies, used one after another, or a function that answers each request. A call for which no reply is left
-   * dies. Default: `You said: <prompt>`, delta by delta.
+   * The replies, used one after another as streams are answered, or a function that answers each request. A call for
+   * which no reply is left dies. Default: `You said: <prompt>`, delta by delta.
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
   /** What goes wrong, by step: one fault for all requests of it, or a list of which the n-th meets the n-th request. */
