@@ -154,7 +154,7 @@ const withNode = async (directory: string, tarball: string): Promise<void> => {
     project = await install(directory, tarball, [...peers, "@types/node"])
   })
   await verify("imports what needs no more", () => importsWith(project, peers))
-  await verify("type-checks and runs, and so does the program of the README", async () => {
+  await verify("type-checks and runs, and so does an example", async () => {
     await project.write("modules.ts", importing(modulesWith(peers)))
     for (const name of ["stream", "embedded-server", "node-server"]) await project.copy(`examples/${name}.ts`)
     // The declarations of @effect/platform-node want those of ws, which do not come with it.

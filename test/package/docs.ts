@@ -1,10 +1,8 @@
 /**
- * `npm run docs`: every export has a doc comment, and every program in a comment or in the README type-checks, or is
- * the file that it says it is.
+ * `npm run docs`: every export has a doc comment, and every program in a comment or in the README type-checks.
  */
-import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { differing, ofComments, ofMarkdown, programOf } from "./examples.js"
+import { ofComments, ofMarkdown, programOf } from "./examples.js"
 import { undocumented } from "./exports.js"
 import { publicModules, root } from "./modules.js"
 import { finish, insist, verify } from "./report.js"
@@ -14,13 +12,9 @@ const none = (issues: ReadonlyArray<string>) => insist(issues.length === 0, issu
 const sources = ["index", ...publicModules].map((module) => join(root, "src", `${module}.ts`))
 const readme = join(root, "README.md")
 
-const examples = sources.flatMap(ofComments)
-const blocks = existsSync(readme) ? ofMarkdown(readme) : []
-const copies = blocks.filter(({ copyOf }) => copyOf !== undefined)
-const programs = [...examples, ...blocks.filter(({ copyOf }) => copyOf === undefined)]
+const programs = [...sources.flatMap(ofComments), ...ofMarkdown(readme)]
 const { issues, program } = programOf(programs, sources)
 
 await verify("every export has a doc comment", () => none(undocumented(program, sources)))
 await verify(`${programs.length} examples type-check`, () => none(issues()))
-await verify(`${copies.length} blocks of the README are the files that they name`, () => none(differing(copies)))
 finish()

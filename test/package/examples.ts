@@ -1,7 +1,7 @@
 /**
  * The programs that stand in documentation: `@example`s of doc comments and ```ts blocks of Markdown.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import ts from "typescript"
 import { root } from "./modules.js"
@@ -12,8 +12,6 @@ export interface Example {
   /** The line of that file, from 0, that its first line is. */
   readonly line: number
   readonly code: string
-  /** The file that it says it is, or is a part of. */
-  readonly copyOf?: string | undefined
 }
 
 const lineAt = (text: string, offset: number): number => text.slice(0, offset).split("\n").length - 1
@@ -35,28 +33,16 @@ export const ofComments = (path: string): ReadonlyArray<Example> => {
   })
 }
 
-/** A comment before a block names the file that the block is, or is a part of: `<!-- examples/stream.ts -->`. */
-const block = /(?:^<!--\s*(\S+)\s*-->\n+)?^```(?:ts|typescript)\b.*\n([^]*?)^```/gm
+const block = /^```(?:ts|typescript)\b.*\n([^]*?)^```/gm
 
 export const ofMarkdown = (path: string): ReadonlyArray<Example> => {
   const text = readFileSync(path, "utf8")
   return Array.from(text.matchAll(block), (match) => ({
     file: relative(root, path),
-    line: lineAt(text, match.index + match[0].indexOf("```")) + 1,
-    code: match[2]!,
-    copyOf: match[1]
+    line: lineAt(text, match.index) + 1,
+    code: match[1]!
   }))
 }
-
-/** A block that names a file must stand in it, line for line; the file itself is checked and run elsewhere. */
-export const differing = (examples: ReadonlyArray<Example>): ReadonlyArray<string> =>
-  examples.flatMap(({ code, copyOf, file, line }) => {
-    if (copyOf === undefined) return []
-    const path = join(root, copyOf)
-    const text = existsSync(path) ? `\n${readFileSync(path, "utf8").trimEnd()}\n` : undefined
-    if (text?.includes(`\n${code.trimEnd()}\n`)) return []
-    return [`${file}:${line + 1} ${text === undefined ? `there is no ${copyOf}` : `does not stand so in ${copyOf}`}`]
-  })
 
 /** One program of all examples, each a module of its own in `examples/`, and of the files beside them. */
 export const programOf = (
