@@ -134,12 +134,13 @@ const makeWith = Effect.fnUntraced(function*(
   const ref = yield* Ref.make(Sessions.empty)
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
+  const ownSecrets = Secrets.ofSettings(settings)
   const login = Effect.gen(function*() {
     const fingerprint = yield* makeFingerprint
     const secrets = [
       fingerprint,
       ...yield* FiberRef.get(Secrets.ofCall),
-      ...Secrets.ofSettings(settings),
+      ...ownSecrets,
       ...Sessions.tokens(yield* Ref.get(ref)).flatMap(Secrets.ofSession)
     ]
     const answer = yield* transport.login(fingerprint, { secrets }).pipe(

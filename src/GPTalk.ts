@@ -22,6 +22,7 @@ import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
 import { watchdogs } from "./internal/patience.js"
 import * as Reply from "./internal/reply.js"
+import * as Secrets from "./internal/secrets.js"
 import * as Settings from "./internal/settings.js"
 import * as Transport from "./internal/transport.js"
 import * as Message from "./Message.js"
@@ -179,6 +180,7 @@ const makeWith = Effect.fnUntraced(function*(
     auth: yield* Auth.Auth,
     transport: Transport.make(yield* HttpClient.HttpClient, settings),
     watchdog: watchdogs(settings.timeouts),
+    secrets: Secrets.ofSettings(settings),
     settings
   }
   const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toAsked(request, settings))

@@ -28,6 +28,8 @@ export interface Dependencies {
   readonly auth: Auth.Service
   readonly transport: Transport
   readonly settings: Settings
+  /** Of the settings: they go with each request. */
+  readonly secrets: ReadonlyArray<string>
   readonly watchdog: (clock: Clock.Clock) => Watchdog
 }
 

@@ -13,7 +13,6 @@ import * as Scope from "effect/Scope"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
 import type { Pull } from "./reply.js"
-import * as Secrets from "./secrets.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
 import type { Question } from "./transport.js"
@@ -114,7 +113,7 @@ export const make = (
     Telemetry.describeCall(span)
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)
-    const secrets = [question.content, question.prompt, ...words, ...Secrets.ofSettings(dependencies.settings)]
+    const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
     const deltas = yield* first({ question, span, clock, runtime, secrets }, 0)
     pull = attempt?.pull
     if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
