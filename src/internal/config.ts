@@ -31,12 +31,11 @@ const checked = <A, B>(
     Config.withDefault(undefined)
   )
 
-const option = <Key extends keyof Settings.Settings, A>(
+const option = <Key extends keyof Settings.Settings>(
   key: Key,
-  type: (name: string) => Config.Config<A>,
-  read: (value: A) => unknown = (value) => value
+  read: (text: string) => unknown = (text) => text
 ): Config.Config<Settings.Settings[Key] | undefined> =>
-  checked(type(variable(key)), (value) => ({ [key]: read(value) }), (settings) => settings[key])
+  checked(Config.string(variable(key)), (text) => ({ [key]: read(text) }), (settings) => settings[key])
 
 const part =
   /(\d*\.?\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
@@ -68,17 +67,17 @@ const json = (text: string): unknown => Either.getOrElse(Fault.parseJson(text), 
 
 /** @internal */
 export const options = {
-  url: option("url", Config.string),
-  model: option("model", Config.string),
-  headers: option("headers", Config.string, json),
-  usageLimit: option("usageLimit", Config.string, json),
-  retries: option("retries", Config.string, json),
+  url: option("url"),
+  model: option("model"),
+  headers: option("headers", json),
+  usageLimit: option("usageLimit", json),
+  retries: option("retries", json),
   timeouts: {
     response: timeout("response"),
     firstDelta: timeout("firstDelta"),
     idle: timeout("idle")
   },
-  maxFrameSize: option("maxFrameSize", Config.string, json),
-  maxBodySize: option("maxBodySize", Config.string, json),
-  propagateTrace: option("propagateTrace", Config.boolean)
+  maxFrameSize: option("maxFrameSize", json),
+  maxBodySize: option("maxBodySize", json),
+  propagateTrace: Config.withDefault(Config.boolean(variable("propagateTrace")), undefined)
 }
