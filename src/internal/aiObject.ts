@@ -89,13 +89,10 @@ export const findObject = (text: string, schema: Schema.Schema.Any): Either.Eith
   let fitting: string | undefined
   let issue: string | undefined
   for (const { source, value } of objectsOf(text)) {
-    const result = decodeEncoded(value)
-    if (Either.isLeft(result)) {
-      issue ??= describe(result.left)
-    } else {
-      if (Either.isRight(decode(value))) return Either.right(source)
-      fitting ??= source
-    }
+    if (Either.isRight(decode(value))) return Either.right(source)
+    const encoded = decodeEncoded(value)
+    if (Either.isRight(encoded)) fitting ??= source
+    else issue ??= describe(encoded.left)
   }
   if (fitting !== undefined) return Either.right(fitting)
   return Either.left(
