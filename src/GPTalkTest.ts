@@ -21,12 +21,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Step } from "./GPTalkError.js"
 import * as GPTalkServer from "./GPTalkServer.js"
 import * as Memory from "./internal/memoryServer.js"
 import { toAsked } from "./internal/requestBody.js"
+import * as Scripted from "./internal/scripted.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
@@ -272,42 +273,14 @@ const asked = (body: string): Responder.Request | undefined =>
 const stepOf = (url: URL): Step | undefined =>
   (["login", "text", "stream"] as const).find((step) => url.pathname.endsWith(Protocol.paths[step]))
 
-const toDeltas = (reply: Reply): Stream.Stream<string, unknown> => {
-  if (typeof reply === "string") return Stream.make(reply)
-  return Stream.StreamTypeId in reply ? reply : Stream.fromIterable(reply)
-}
-
 const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session is over\"}", {
   "content-type": "application/json"
 })
 
-const makeResponder = (
-  replies: Options["replies"]
-): { readonly responder: Responder.Service; readonly promise: (begins: boolean) => Effect.Effect<void> } => {
-  if (replies === undefined) return { responder: Responder.echo, promise: () => Effect.void }
-  if (typeof replies === "function") {
-    return { responder: Responder.make((request) => toDeltas(replies(request))), promise: () => Effect.void }
-  }
-  // Promised with the answer, as a client takes the failure of a body for one of the connection; used when it begins.
-  let promised = 0
-  let used = 0
-  const none = Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
-  return {
-    responder: Responder.make(() => toDeltas(replies[used++] ?? Stream.fromEffect(none))),
-    promise: (begins) =>
-      Effect.suspend(() => {
-        if (promised === replies.length) return none
-        // One that a fault keeps from beginning is there for the retry.
-        if (begins) promised++
-        return Effect.void
-      })
-  }
-}
-
 const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Options) {
   const received: Array<Received> = []
   const revoked = new Set<string | undefined>()
-  const { promise, responder } = makeResponder(replies)
+  const { promise, responder } = Scripted.make(replies)
   const app = yield* HttpLayerRouter.toHttpEffect(
     Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
   ).pipe(
