@@ -6,7 +6,7 @@ import type { Name } from "./clients/index.js"
 import * as Network from "./network.js"
 import type { Part } from "./part.js"
 import type { Rate } from "./programs/client.js"
-import type { WarmUp } from "./programs/warmUp.js"
+import { ofTurn, type WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
 import { type Bounds, range, table, type Target } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
@@ -93,7 +93,7 @@ export const endToEnd: Part = async ({ isShort, log, programs }) => {
       prompt: Prompt.make(frames),
       concurrency,
       count: isShort ? cell.shortCount : cell.count,
-      warmUpMillis: isShort ? 0 : 1000
+      ...ofTurn(isShort)
     }
     const run = (name: Name) => network.client(name).ask<Rate>("load", load satisfies Load & WarmUp)
     if (!isShort) { for (const name of names) await run(name) }

@@ -4,7 +4,7 @@
 import type { Name } from "./clients/index.js"
 import * as Network from "./network.js"
 import type { Part } from "./part.js"
-import type { WarmUp } from "./programs/warmUp.js"
+import { ofTurn, type WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
 import { number, table } from "./report.js"
 import { interleave, quantile, ratio } from "./stats.js"
@@ -15,7 +15,7 @@ export const firstDelta: Part = async ({ isShort, log, programs }) => {
   log("first delta")
   const names = ["streamText", "platform", "undiciLoop"] as const satisfies ReadonlyArray<Name>
   const network = await Network.connect(programs, names, [frames])
-  const load = { count: isShort ? 10 : 300, prompt: Prompt.make(frames, "paced"), warmUpMillis: isShort ? 0 : 1000 }
+  const load = { count: isShort ? 10 : 300, prompt: Prompt.make(frames, "paced"), ...ofTurn(isShort) }
   const run = (name: typeof names[number]) =>
     network.client(name).ask<ReadonlyArray<number>>("firstDelta", load satisfies WarmUp)
   if (!isShort) { for (const name of names) await run(name) }

@@ -3,7 +3,7 @@
  */
 import type { Load } from "./clients/client.js"
 import type { Part } from "./part.js"
-import type { WarmUp } from "./programs/warmUp.js"
+import { ofTurn, type WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
 import { range, table, type Target } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
@@ -28,7 +28,7 @@ export const server: Part = async ({ isShort, log, programs }) => {
     log(`server: ${frames} frames`)
     const load = { prompt: Prompt.make(frames), concurrency, count: isShort ? shortCount : count }
     const run = async (name: Name) => {
-      await loaders[name].ask<void>("warmUp", { ...load, warmUpMillis: isShort ? 0 : 1000 } satisfies Load & WarmUp)
+      await loaders[name].ask<void>("warmUp", { ...load, ...ofTurn(isShort) } satisfies Load & WarmUp)
       const before = await servers[name].ask<number>("cpu")
       const repliesPerSecond = await loaders[name].ask<number>("load", load satisfies Load)
       const cpu = await servers[name].ask<number>("cpu") - before

@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import { FrameDecoder } from "../../../src/internal/frameDecoder.js"
 import * as Reply from "../../../src/internal/reply.js"
 import type { Decoder } from "./index.js"
+import { joined } from "./joined.js"
 import { responseOf } from "./response.js"
 
 const known = new WeakMap<ReadonlyArray<Uint8Array>, ReadonlyArray<ReadonlyArray<string>>>()
@@ -20,19 +21,12 @@ const deltasOf = (chunks: ReadonlyArray<Uint8Array>) => {
   return deltas
 }
 
-export const knownAsStream: Decoder = async (chunks) => {
+export const knownAsStream: Decoder = (chunks) => {
   const deltas = deltasOf(chunks)
   const reader = responseOf(chunks).body!.getReader()
   let index = 0
   const pull: Reply.Pull = Effect.async((resume) => {
     reader.read().then(({ done }) => resume(Effect.succeed(done ? undefined : deltas[index++])))
   })
-  let text = ""
-  await Effect.runPromise(
-    Stream.runForEach(Stream.fromChannel(Reply.toChannel(pull)), (delta) =>
-      Effect.sync(() => {
-        text += delta
-      }))
-  )
-  return text
+  return Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
 }

@@ -8,8 +8,8 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Stream from "effect/Stream"
 import type { Decoder } from "./index.js"
+import { joined } from "./joined.js"
 import { responseOf } from "./response.js"
 
 let body: ReadonlyArray<Uint8Array> = []
@@ -32,14 +32,7 @@ const runtime = ManagedRuntime.make(
   Layer.provide(GPTalk.layer({ url: "http://localhost" }), Layer.succeed(HttpClient.HttpClient, client))
 )
 
-export const oursAsClient: Decoder = async (chunks) => {
+export const oursAsClient: Decoder = (chunks) => {
   body = chunks
-  let text = ""
-  await runtime.runPromise(
-    Stream.runForEach(GPTalk.streamText({ prompt: "Hi" }), (delta) =>
-      Effect.sync(() => {
-        text += delta
-      }))
-  )
-  return text
+  return runtime.runPromise(joined(GPTalk.streamText({ prompt: "Hi" })))
 }

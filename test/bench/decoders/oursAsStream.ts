@@ -14,6 +14,7 @@ import { Patience, Watchdog } from "../../../src/internal/patience.js"
 import * as Reply from "../../../src/internal/reply.js"
 import * as Settings from "../../../src/internal/settings.js"
 import type { Decoder } from "./index.js"
+import { joined } from "./joined.js"
 import { responseOf } from "./response.js"
 
 const { maxFrameSize, timeouts } = Either.getOrThrow(Settings.make({}))
@@ -26,13 +27,7 @@ export const oursAsStream: Decoder = async (chunks) => {
   const patience = new Patience(watchdog, () => {})
   watchdog.watch(patience)
   const { pull } = Reply.make({ body, patience, secrets: [], maxFrameSize })
-  let text = ""
-  await Effect.runPromise(
-    Stream.runForEach(Stream.fromChannel(Reply.toChannel(pull)), (delta) =>
-      Effect.sync(() => {
-        text += delta
-      }))
-  )
+  const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
   watchdog.forget(patience)
   return text
 }

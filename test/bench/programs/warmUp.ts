@@ -6,6 +6,9 @@ export interface WarmUp {
   readonly warmUpMillis: number
 }
 
+/** Of a turn; the short form has none. */
+export const ofTurn = (isShort: boolean): WarmUp => ({ warmUpMillis: isShort ? 0 : 1000 })
+
 export const warmUp = async (millis: number, work: () => Promise<unknown>): Promise<void> => {
   const end = performance.now() + millis
   while (performance.now() < end) await work()
