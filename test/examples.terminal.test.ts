@@ -5,13 +5,20 @@ import { bundled, live, nowhere, serve } from "./utils/examples.js"
 
 const file = bundled("chat")
 
+/** A conversation that waits for its first question. */
+const converse = (questions?: Queue.Enqueue<string>, redirection?: string) =>
+  Effect.gen(function*() {
+    const { streamSockets, url } = yield* serve(questions)
+    const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } }, redirection)
+    yield* chat.see(/› /)
+    return { ...chat, streamSockets }
+  })
+
 describe.concurrent("chat, on a terminal", () => {
   live("holds a conversation, which a stopped or failed reply does not end", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<string>()
-      const { streamSockets, url } = yield* serve(asked)
-      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
-      yield* chat.see(/› /)
+      const { streamSockets, ...chat } = yield* converse(asked)
 
       chat.write("one\r")
       yield* chat.see(/gpt-3\.5-turbo answers\r\n[^]*› /)
@@ -59,9 +66,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("stops a reply by a Ctrl-C that came along with its question", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
-      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
-      yield* chat.see(/› /)
+      const chat = yield* converse()
       chat.write("slow\r\x03")
       yield* chat.see(/\(stopped\)[^\n]*\r\n[^]*› /)
       chat.write("one\r")
@@ -70,9 +75,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("is left by a second Ctrl-C that came along with the one that stops the reply", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
-      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } })
-      yield* chat.see(/› /)
+      const chat = yield* converse()
       chat.write("slow\r")
       yield* chat.see(/It begins/)
       chat.write("\x03\x03")
@@ -82,9 +85,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("has its prompt on stdout, and stops a reply, where stderr is none", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
-      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: url } }, "2>/dev/null")
-      yield* chat.see(/› /)
+      const chat = yield* converse(undefined, "2>/dev/null")
       chat.write("slow\r")
       yield* chat.see(/It begins/)
       chat.write("\x03")
