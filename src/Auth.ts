@@ -5,7 +5,6 @@
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -172,20 +171,19 @@ const makeWith = Effect.fnUntraced(function*(
     )
 
   const reserve = (from: number): Effect.Effect<Sessions.Session> =>
-    Clock.currentTimeMillis.pipe(
-      Effect.flatMap((now) =>
+    Effect.clockWith((clock) =>
+      Effect.flatMap(
         Ref.modify(ref, (sessions) =>
           Sessions.reserve(sessions, {
-            now,
+            now: clock.unsafeCurrentTimeMillis(),
             limit: settings.usageLimit,
             from,
             login: Deferred.unsafeMake(FiberId.none)
-          }))
-      ),
-      Effect.flatMap(({ loginReason, session }) =>
-        loginReason === undefined
-          ? Effect.succeed(session)
-          : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)
+          })),
+        ({ loginReason, session }) =>
+          loginReason === undefined
+            ? Effect.succeed(session)
+            : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)
       )
     )
 
@@ -198,7 +196,7 @@ const makeWith = Effect.fnUntraced(function*(
     onRefused: (nextId: number) => void
   ): Effect.Effect<A, E | GPTalkError, R> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(from), ({ id, login }) => {
+      Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
         const settle = (nextId: number, cause: Cause.Cause<E>) => {
           if (!Option.exists(Cause.failureOption(cause), isRefusal)) return giveBack
@@ -206,7 +204,7 @@ const makeWith = Effect.fnUntraced(function*(
           return modify((sessions) => Sessions.refuse(sessions, id))
         }
         // To wait for what is there already costs as much as the rest of this.
-        const issued = Effect.flatMap(Deferred.poll(login), Option.getOrElse(() => restore(Deferred.await(login))))
+        const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
           onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
           onSuccess: (token) =>

@@ -14,6 +14,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
+import type { GPTalkError } from "../GPTalkError.js"
 import { Body } from "./body.js"
 import * as Fault from "./fault.js"
 import { Patience, type Watchdog } from "./patience.js"
@@ -59,9 +60,7 @@ export interface Attempt extends Reply.Reply {
  */
 export const make = (
   { auth, settings, transport, watchdog }: Dependencies,
-  { clock, question, runtime, secrets, span: callSpan }: Call,
-  /** Aborts the requests when it is closed. */
-  scope: Scope.CloseableScope
+  { clock, question, runtime, secrets, span: callSpan }: Call
 ): Attempt => {
   const body = new Body(
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
@@ -71,30 +70,44 @@ export const make = (
   const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
   dog.watch(patience)
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
-  let streamSpan: Tracer.Span | undefined
+  /** Of the request under way. */
+  let span: Tracer.Span | undefined
+  /** Aborts the request of the stream when it is closed. */
+  let scope: Scope.CloseableScope | undefined
 
-  const begin = (step: "text" | "stream"): Effect.Effect<Tracer.Span> =>
-    Effect.map(Span.open(`GPTalk.${step}`, callSpan), (span) => {
+  const begin = <A>(
+    step: "text" | "stream",
+    request: (span: Tracer.Span) => Effect.Effect<A, GPTalkError>
+  ): Effect.Effect<A, GPTalkError> =>
+    Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (opened) => {
+      span = opened
       patience.begin(step, "response")
-      return span
+      return request(opened)
     })
 
+  const end = (exit: Exit.Exit<unknown, unknown>): void => {
+    patience.end()
+    if (span !== undefined) Span.end(span, clock, exit)
+    span = undefined
+  }
+
   const ask = (session: Redacted.Redacted<string>) =>
-    Effect.flatMap(begin("text"), (span) => {
+    begin("text", (span) => {
       secrets.push(...Secrets.ofSession(session))
-      return Effect.onExit(transport.text(session, question, { secrets, span }), (exit) =>
-        Effect.sync(() => {
-          patience.end()
-          Span.end(span, clock, exit)
-        }))
+      // Only `close` interrupts it, which ends the span too; `onExit` would take ten steps of the fiber.
+      return Effect.flatMap(Effect.exit(transport.text(session, question, { secrets, span })), (exit) => {
+        end(exit)
+        return exit
+      })
     })
 
   const open = (token: Redacted.Redacted<string>) =>
-    Effect.flatMap(begin("stream"), (span) => {
-      streamSpan = span
-      secrets.push(Redacted.value(token))
-      return transport.stream(token, body, { secrets, span })
-    })
+    begin("stream", (span) =>
+      Effect.flatMap(Scope.make(), (made) => {
+        scope = made
+        secrets.push(Redacted.value(token))
+        return transport.stream(token, body, made, { secrets, span })
+      }))
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
     Effect.flatMap(open),
@@ -105,7 +118,6 @@ export const make = (
 
   let sender: Fiber.RuntimeFiber<void> | undefined = requests.pipe(Runtime.runFork(runtime.pipe(
     Runtime.provideService(Tracer.ParentSpan, callSpan),
-    Runtime.provideService(Scope.Scope, scope),
     Runtime.setFiberRef(Secrets.ofCall, secrets)
   )))
   // A fiber that has ended still holds all that it was given, and a reply can be open for long.
@@ -118,7 +130,7 @@ export const make = (
     close: (exit) =>
       Effect.suspend(() => {
         dog.forget(patience)
-        if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
+        end(exit)
         if (reply.isDone()) {
           // The end of the body is near; to wait for it costs less than to open another connection.
           body.linger()
@@ -128,7 +140,7 @@ export const make = (
         const running = sender
         running?.unsafeInterruptAsFork(FiberId.none)
         return Effect.zipRight(
-          Scope.close(scope, exit),
+          scope === undefined ? Effect.void : Scope.close(scope, exit),
           running === undefined ? Effect.void : Fiber.await(running)
         )
       })

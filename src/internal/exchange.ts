@@ -9,17 +9,16 @@ import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Scope from "effect/Scope"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
-import type { Pull } from "./reply.js"
+import type { Next, Pull } from "./reply.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
 import type { Question } from "./transport.js"
 
 /** @internal */
 export interface Exchange {
-  /** The next deltas, or `undefined` at the end. The first pull sends the requests. */
+  /** The first pull sends the requests. */
   readonly pull: Pull
   readonly close: Attempt.Close
 }
@@ -66,30 +65,27 @@ export const make = (
   let attempt: Attempt.Attempt | undefined
   let pull: Pull | undefined
   let end: Attempt.Close = () => Effect.void
-  /** What fails while nobody pulls is not this call but its consumer. */
-  let isPulled = false
 
   const release: Attempt.Close = (exit) =>
-    Effect.uninterruptible(Effect.suspend(() => {
+    Effect.suspend(() => {
       const closing = attempt?.close(exit)
       attempt = undefined
       return closing ?? Effect.void
-    }))
+    })
 
-  const begin = (call: Attempt.Call): Pull =>
-    Scope.make().pipe(
-      Effect.map((scope) => Attempt.make(dependencies, call, scope)),
-      Effect.tap((made) => {
-        attempt = made
-      }),
-      Effect.uninterruptible,
-      Effect.flatMap((made) => made.pull)
-    )
+  const begin = (call: Attempt.Call): Next =>
+    Effect.suspend(() => {
+      attempt = Attempt.make(dependencies, call)
+      return attempt.pull()
+    })
 
-  const first = (call: Attempt.Call, count: number): Pull =>
+  const first = (call: Attempt.Call, count: number): Next =>
     Effect.catchAll(begin(call), (error) =>
       Effect.flatMap(
-        Effect.zipRight(release(Exit.fail(error)), retryDelay(error, count, dependencies.settings.retries)),
+        Effect.zipRight(
+          Effect.uninterruptible(release(Exit.fail(error))),
+          retryDelay(error, count, dependencies.settings.retries)
+        ),
         Option.match({
           onNone: () => Effect.fail(error),
           onSome: (delay) =>
@@ -100,10 +96,9 @@ export const make = (
         })
       ))
 
-  const start: Pull = Effect.gen(function*() {
-    const runtime = yield* Effect.runtime()
-    const clock = yield* Effect.clock
+  const start = Effect.gen(function*() {
     const span = yield* Span.open(name)
+    const clock = yield* Effect.clock
     const startTime = clock.unsafeCurrentTimeNanos()
     end = (exit) =>
       Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
@@ -114,6 +109,7 @@ export const make = (
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
+    const runtime = yield* Effect.runtime()
     const deltas = yield* first({ question, span, clock, runtime, secrets }, 0)
     pull = attempt?.pull
     if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
@@ -121,14 +117,13 @@ export const make = (
   })
 
   return {
-    pull: Effect.suspend(() => {
-      isPulled = true
-      return Effect.map(pull ?? start, (deltas) => {
-        isPulled = false
-        return deltas
+    pull: () => pull === undefined ? start : pull(),
+    close: (exit) =>
+      Effect.suspend(() => {
+        // What fails while nobody waits is not this call but its consumer. That is told elsewhere, and may hold text of
+        // the reply.
+        const isOwn = attempt === undefined || attempt.isPulled() || isInterruption(exit)
+        return end(isOwn ? exit : Exit.void)
       })
-    }),
-    // A consumer's failure is told elsewhere, and may hold text of the reply.
-    close: (exit) => Effect.suspend(() => end(isPulled || isInterruption(exit) ? exit : Exit.void))
   }
 }

@@ -95,6 +95,11 @@ export class Patience {
     this.#onTimeout = onTimeout
   }
 
+  /** Whether the consumer has asked for something that it has not got. */
+  get isPulled(): boolean {
+    return this.#isPulled
+  }
+
   /** A new wait begins, for an answer (`response`) or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#step = step

@@ -4,27 +4,33 @@
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as GPTalkError from "../GPTalkError.js"
 import type { Body, Handlers } from "./body.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
 import type { Patience } from "./patience.js"
 
+/** `undefined` at the end of the reply. */
+type Deltas = ReadonlyArray<string> | undefined
+
+/** @internal */
+export type Next = Effect.Effect<Deltas, GPTalkError.GPTalkError>
+
 /**
- * The next deltas, or `undefined` at the end of the reply.
+ * Asks for the next deltas. What it gives is to be run before it is called again.
  *
  * @internal
  */
-export type Pull = Effect.Effect<Deltas | undefined, GPTalkError.GPTalkError>
-
-type Deltas = ReadonlyArray<string>
+export type Pull = () => Next
 
 /** @internal */
 export interface Reply {
   readonly pull: Pull
   /** Whether `[DONE]` has arrived. */
   readonly isDone: () => boolean
+  /** Whether the consumer has asked for something that it has not got. */
+  readonly isPulled: () => boolean
   /** Whether the consumer has come to it, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
@@ -39,7 +45,7 @@ export interface Options {
   readonly maxFrameSize: number
 }
 
-const fail = (error: GPTalkError.GPTalkError): Pull => Effect.fail(error)
+const fail = (error: GPTalkError.GPTalkError): Next => Effect.fail(error)
 
 /** @internal */
 export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply => {
@@ -55,10 +61,11 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
       })
     )
 
-  const finish = (): Pull => {
+  const finish = (): Next => {
     switch (decoder.outcome?._tag) {
       case "Done":
         isComplete = true
+        patience.handOver()
         return Effect.succeed(undefined)
       case "ServiceFault":
         return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets }))
@@ -69,7 +76,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     }
   }
 
-  const receive = (chunks: ReadonlyArray<Uint8Array>): Pull => {
+  const receive = (chunks: ReadonlyArray<Uint8Array>): Next => {
     patience.handOver()
     const before = decoder.goodFrames
     const deltas: Array<string> = []
@@ -77,7 +84,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     deltaCount += deltas.length
     // Until the first delta has come, the wait for it runs on, whatever else comes.
     if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
-    const next = deltas.length > 0 ? Effect.succeed(deltas) : pull
+    const next = deltas.length > 0 ? Effect.succeed(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next
     return Effect.zipRight(
       Effect.forEach(
@@ -88,9 +95,12 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     )
   }
 
-  const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Pull => {
+  const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Next => {
     const deltas = decoder.end()
-    if (deltas.length > 0) return Effect.succeed(deltas)
+    if (deltas.length > 0) {
+      patience.handOver()
+      return Effect.succeed(deltas)
+    }
     if (decoder.outcome !== undefined) return finish()
     return Effect.matchEffect(end, {
       onSuccess: finish,
@@ -98,20 +108,23 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     })
   }
 
-  const handlers: Handlers<Deltas | undefined> = { onChunks: receive, onEnd: ended }
+  const handlers: Handlers<Deltas> = { onChunks: receive, onEnd: ended }
 
-  const pull: Pull = Effect.suspend(() => {
-    if (decoder.outcome !== undefined) return finish()
+  const pull: Pull = () => {
     patience.pull()
-    return body.read(handlers)
-  })
+    return decoder.outcome === undefined ? body.read(handlers) : finish()
+  }
 
   return {
     pull,
     isDone: () => decoder.outcome?._tag === "Done",
+    isPulled: () => patience.isPulled,
     progress: () => ({ isComplete, deltas: deltaCount })
   }
 }
+
+const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /**
  * The deltas as a stream has them.
@@ -119,13 +132,13 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
  * @internal
  */
 export const toChannel = (pull: Pull): Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> => {
-  const rest: Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> = Channel.flatMap(
-    Channel.fromEffect(pull),
-    (deltas) =>
-      deltas === undefined
-        ? Channel.void
-        : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => rest)
-  )
+  const emit = (deltas: Deltas) =>
+    deltas === undefined ? Channel.void : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => rest)
+  const rest: Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> = Channel.suspend(() => {
+    const next = pull()
+    // What is there already needs no step of the fiber, of which a wait takes a dozen.
+    return isSuccess(next) ? emit(next.value) : Channel.flatMap(Channel.fromEffect(next), emit)
+  })
   return rest
 }
 
@@ -136,6 +149,6 @@ export const toChannel = (pull: Pull): Channel.Channel<Chunk.Chunk<string>, unkn
  */
 export const toText = (pull: Pull, text = ""): Effect.Effect<string, GPTalkError.GPTalkError> =>
   Effect.flatMap(
-    pull,
+    pull(),
     (deltas) => deltas === undefined ? Effect.succeed(text) : toText(pull, text + deltas.join(""))
   )

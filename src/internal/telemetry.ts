@@ -39,16 +39,22 @@ const sessionUses = Metric.counter("gptalk_session_uses", {
   incremental: true
 })
 
-/** @internal */
-export const countLogin = (reason: string): Effect.Effect<void> =>
-  Metric.increment(Metric.tagged(logins, "reason", reason))
+/** In one step of the fiber, where `Metric.update` takes four. */
+const update = <Type, Out>(metric: Metric.Metric<Type, number, Out>, input: number): Effect.Effect<void> =>
+  Effect.withFiberRuntime((fiber) => {
+    metric.unsafeUpdate(input, fiber.getFiberRef(FiberRef.currentMetricLabels))
+    return Effect.void
+  })
 
 /** @internal */
-export const countSessionUse: Effect.Effect<void> = Metric.increment(sessionUses)
+export const countLogin = (reason: string): Effect.Effect<void> => update(Metric.tagged(logins, "reason", reason), 1)
+
+/** @internal */
+export const countSessionUse: Effect.Effect<void> = update(sessionUses, 1)
 
 /** @internal */
 export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void> =>
-  Metric.increment(Metric.tagged(retries, "error", error._tag))
+  update(Metric.tagged(retries, "error", error._tag), 1)
 
 /** @internal */
 export const describeCall = (span: Tracer.Span): void => {
@@ -70,7 +76,7 @@ export const describeRequest = (
 /** @internal */
 export const sawFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint): Effect.Effect<void> => {
   span.event("gen_ai.first_delta", now)
-  return Metric.update(firstDelta, Number(now - startTime) / 1e9)
+  return update(firstDelta, Number(now - startTime) / 1e9)
 }
 
 /** How a call ended that did not come to the end of its reply. */
@@ -103,8 +109,5 @@ export const sawEnd = (
   if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
   // An interruption is no error, and the span's status says none.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
-  return Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
-    deltas.unsafeUpdate(progress?.deltas ?? 0, labels)
-    repliesWith(outcome).unsafeUpdate(1, labels)
-  })
+  return Effect.zipRight(update(deltas, progress?.deltas ?? 0), update(repliesWith(outcome), 1))
 }

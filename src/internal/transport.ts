@@ -8,13 +8,16 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -56,8 +59,9 @@ export interface Transport {
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
+    scope: Scope.Scope,
     options: Options
-  ) => Effect.Effect<void, GPTalkError.GPTalkError, Scope.Scope>
+  ) => Effect.Effect<void, GPTalkError.GPTalkError>
 }
 
 interface Exchange extends Options {
@@ -73,18 +77,37 @@ const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
 /**
  * A redirect is an answer like any other, so that no token and no prompt follows it to another origin.
  */
-const contextOf = (context: Context.Context<never>, span: Tracer.Span | undefined): Context.Context<never> => {
+const contextOf = (
+  context: Context.Context<never>,
+  scope: Scope.Scope,
+  span: Tracer.Span | undefined
+): Context.Context<never> => {
   const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
-  const prepared = Context.add(context, FetchHttpClient.RequestInit, { ...init, redirect: "manual" })
+  const prepared = Context.add(
+    Context.add(context, FetchHttpClient.RequestInit, { ...init, redirect: "manual" }),
+    Scope.Scope,
+    scope
+  )
   return span === undefined ? prepared : Context.add(prepared, Tracer.ParentSpan, span)
 }
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** In one step of the fiber, where `Effect.locally` takes a dozen for each. */
+const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Effect<void> =>
+  Effect.updateFiberRefs((fiberId, refs) =>
+    refs.pipe(
+      FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentContext, value: context }),
+      FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentTracerEnabled, value: isTraced })
+    )
+  )
+
 /** What came where the client says that nothing did. A client that dies must not let its request out either. */
-const responseOf = (
-  exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>,
+const recover = (
+  cause: Cause.Cause<HttpClientError.HttpClientError>,
   options: Options & { readonly step: GPTalkError.Step }
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError> =>
-  exit.pipe(
+  Effect.failCause(cause).pipe(
     Effect.catchAll((error) =>
       error._tag === "ResponseError" && error.reason === "StatusCode"
         ? Effect.succeed(error.response)
@@ -97,7 +120,8 @@ const responseOf = (
 
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
-  const scoped = HttpClient.withScope(client)
+  // The scope is in the context that is set for the request.
+  const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
   const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
   const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
@@ -111,56 +135,56 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
     HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
 
-  // Where the caller has tracing off, the span has no id that could be sent.
-  const traceHeaders = Effect.map(
-    Effect.option(Effect.currentSpan),
-    (span) => Option.isSome(span) && span.value.spanId !== "noop" ? HttpTraceContext.toHeaders(span.value) : {}
-  )
+  /** Where the caller has tracing off, the span has no id that could be sent. */
+  const traceOf = (span: Tracer.AnySpan | undefined) =>
+    settings.propagateTrace && span?._tag === "Span" && span.spanId !== "noop" ? HttpTraceContext.toHeaders(span) : {}
 
   // What is set in the fiber for the request is put back once there is an answer, and not in a finalizer, which would
   // take half as long as the request: where there is no answer for an interruption or a defect, the fiber is at its end.
   const send = (
     exchange: Exchange,
+    scope: Scope.Scope,
+    restore: Restore,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
-  ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError, Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const context = yield* FiberRef.getAndUpdate(
-          FiberRef.currentContext,
-          (context) => contextOf(context, exchange.span)
-        )
-        const trace = settings.propagateTrace ? yield* traceHeaders : {}
-        // The client's own spans carry the URL, and with it the stream token.
-        const isTraced = yield* FiberRef.getAndSet(FiberRef.currentTracerEnabled, false)
-        const exit = yield* Effect.exit(restore(scoped.execute(
-          HttpClientRequest.setHeaders(exchange.request(now), {
-            "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
-            ...exchange.headers,
-            ...trace
-          })
-        )))
-        yield* FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
-        yield* FiberRef.set(FiberRef.currentContext, context)
-        const response = Exit.isSuccess(exit) ? exit.value : yield* responseOf(exit, exchange)
-        const body = bodyOf(response)
-        body.connect(response, yield* Effect.runtime())
-        yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => body.close()))
-        return { step: exchange.step, secrets: exchange.secrets, settings, response, body }
+  ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError> =>
+    Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
+      const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
+      const request = HttpClientRequest.setHeaders(exchange.request(now), {
+        "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
+        ...exchange.headers,
+        ...traceOf(exchange.span ?? fiber.currentSpan)
       })
-    )
+      const context = fiber.currentContext
+      const runtime = Runtime.make({ context, runtimeFlags, fiberRefs: fiber.getFiberRefs() })
+      const putBack = setFiber(context, fiber.getFiberRef(FiberRef.currentTracerEnabled))
+      const connect = (response: HttpClientResponse.HttpClientResponse) => {
+        const body = bodyOf(response)
+        body.connect(response, runtime)
+        const answer = { step: exchange.step, secrets: exchange.secrets, settings, response, body }
+        return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => body.close())), answer)
+      }
+      // The client's own spans carry the URL, and with it the stream token.
+      return Effect.zipRight(
+        setFiber(contextOf(context, scope, exchange.span), false),
+        Effect.matchCauseEffect(restore(execute(request)), {
+          onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, exchange), connect)),
+          onSuccess: (response) => Effect.zipRight(putBack, connect(response))
+        })
+      )
+    })
 
   const bodyOf = (exchange: Exchange) => () => new Body((error) => Fault.toConnectionError(error, exchange))
 
   const json = <A>(exchange: Exchange, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
-    Effect.flatMap(
-      Scope.make(),
-      (scope) =>
-        Effect.flatMap(send(exchange, bodyOf(exchange)), (answer) => Answer.decode(answer, decode)).pipe(
-          Scope.extend(scope),
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Scope.make(), (scope) =>
+        send(exchange, scope, restore, bodyOf(exchange)).pipe(
+          Effect.flatMap((answer) => restore(Answer.decode(answer, decode))),
           // Only then: to abort a request that is over costs as much as to parse its answer.
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-        )
+          Effect.catchAllCause((cause) =>
+            Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
+          )
+        ))
     )
 
   return {
@@ -200,16 +224,18 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         }, decodeText),
         ({ data }) => Redacted.make(data.token)
       ),
-    stream: (token, body, options) => {
+    stream: (token, body, scope, options) => {
       const exchange: Exchange = {
         ...options,
         step: "stream",
         request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
       }
       const other = bodyOf(exchange)
-      return Effect.flatMap(
-        send(exchange, (response) => Answer.isEventStream(response) ? body : other()),
-        (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer)
+      return Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(
+          send(exchange, scope, restore, (response) => Answer.isEventStream(response) ? body : other()),
+          (answer) => answer.body === body ? Effect.void : restore(Answer.notEventStream(answer))
+        )
       )
     }
   }

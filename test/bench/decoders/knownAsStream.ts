@@ -25,8 +25,9 @@ export const knownAsStream: Decoder = (chunks) => {
   const deltas = deltasOf(chunks)
   const reader = responseOf(chunks).body!.getReader()
   let index = 0
-  const pull: Reply.Pull = Effect.async((resume) => {
-    reader.read().then(({ done }) => resume(Effect.succeed(done ? undefined : deltas[index++])))
-  })
+  const pull: Reply.Pull = () =>
+    Effect.async((resume) => {
+      reader.read().then(({ done }) => resume(Effect.succeed(done ? undefined : deltas[index++])))
+    })
   return Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
 }
