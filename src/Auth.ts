@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { type GPTalkError, TimeoutError } from "./GPTalkError.js"
 import { randomHex } from "./internal/random.js"
 import { isRefusal } from "./internal/refusal.js"
@@ -142,11 +142,15 @@ const makeWith = Effect.fnUntraced(function*(
       ...ownSecrets,
       ...Sessions.tokens(yield* Ref.get(ref)).flatMap(Secrets.ofSession)
     ]
-    const answer = yield* transport.login(fingerprint, { secrets }).pipe(
+    const requestScope = yield* Scope.make()
+    const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets }).pipe(
+      // A client that cannot be interrupted is not waited for.
+      Effect.disconnect,
       Effect.timeoutFail({
         duration: settings.timeouts.response,
         onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
-      })
+      }),
+      Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
     const token = Redacted.make(answer.token)
     Secrets.setFingerprint(token, fingerprint)

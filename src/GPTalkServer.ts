@@ -96,7 +96,8 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames => {
       ),
     onDone: () => write(doneFrame)
   })
-  return Channel.pipeTo(Stream.toChannel(deltas), writer)
+  // Node sends the headers with the first bytes, and a client waits for these two for different times.
+  return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
 }
 
 /** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */

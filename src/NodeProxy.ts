@@ -124,6 +124,14 @@ const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError>
         ? Either.right(url.href)
         : Either.left(invalid("it must have a user and a password, or neither")))
 
+/**
+ * undici knows `*` only by itself, and takes the end of an address of IPv6 for a port where no brackets are around it.
+ */
+const parseNoProxy = (value: string): string => {
+  const hosts = value.split(/[,\s]+/)
+  return hosts.includes("*") ? "*" : hosts.map((host) => /^[^[]*:.*:/.test(host) ? `[${host}]` : host).join(",")
+}
+
 const proxyFrom = (name: string): Config.Config<string> =>
   Config.mapOrFail(
     readEnv(name),
@@ -136,7 +144,7 @@ const proxyFrom = (name: string): Config.Config<string> =>
  * - `HTTP_PROXY` for `http:` URLs, and for `https:` ones where `HTTPS_PROXY` is not set;
  * - `HTTPS_PROXY` for `https:` URLs;
  * - `NO_PROXY`: the hosts that are spoken to directly, separated by commas or spaces: `example.com` (with its
- *   subdomains), `example.com:8080`, `*` for all of them.
+ *   subdomains), `example.com:8080`, `::1`, `*` for all of them.
  *
  * The lower-case names come first where both are set; with none, and where a value is empty, there is no proxy. A
  * value that names no proxy is a `ConfigError` with its name. The connections are closed with the layer.
@@ -155,7 +163,7 @@ export const layerEnv: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigErro
     Config.all({
       httpProxy: proxyFrom("HTTP_PROXY"),
       httpsProxy: proxyFrom("HTTPS_PROXY"),
-      noProxy: Config.map(readEnv("NO_PROXY"), ([, value]) => value.split(/[,\s]/).includes("*") ? "*" : value)
+      noProxy: Config.map(readEnv("NO_PROXY"), ([, value]) => parseNoProxy(value))
     }),
     (options) => new Undici.EnvHttpProxyAgent({ ...options, factory: poolOf })
   )

@@ -5,10 +5,11 @@
  *
  * @since 0.1.0
  */
-import type { AiError } from "@effect/ai/AiError"
+import { type AiError, isAiError } from "@effect/ai/AiError"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import type * as Prompt from "@effect/ai/Prompt"
 import type * as Response from "@effect/ai/Response"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -89,8 +90,8 @@ const brokenOff: { readonly [Reason in Response.FinishReason]?: string } = {
 type Part = Response.StreamPart<Record<never, never>>
 
 /**
- * A provider whose connection breaks may just end its stream. Then it has not said that it finished, and has left a
- * text open or sent none.
+ * A provider whose connection breaks, or that fails, may just end its stream. Then it has left a text open, or has sent
+ * none and has not said that it finished.
  */
 const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, ModelError> =>
   Stream.suspend(() => {
@@ -121,13 +122,13 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
     }
 
     const end = Stream.suspend(() =>
-      isFinished || (hasText && openTexts.size === 0)
+      (isFinished || hasText) && openTexts.size === 0
         ? Stream.empty
         : Stream.fail(new ModelError({ reason: "it ended before it was complete" }))
     )
 
     return parts.pipe(
-      Stream.mapError(toModelError),
+      Stream.catchAllCause((cause) => Stream.failCause(toModelErrors(cause))),
       Stream.mapEffect(handle),
       Stream.filter((delta) => delta !== ""),
       Stream.concat(end)
@@ -141,6 +142,16 @@ const codeOf = (error: unknown): string =>
   Predicate.hasProperty(error, "code") && typeof error.code === "string" && /^\w{1,64}$/.test(error.code)
     ? ` (${error.code})`
     : ""
+
+/** A model that dies of such an error says as much. */
+const toModelErrors: (cause: Cause.Cause<AiError>) => Cause.Cause<ModelError> = Cause.match({
+  onEmpty: Cause.empty,
+  onFail: (error) => Cause.fail(toModelError(error)),
+  onDie: (defect) => Cause.die(isAiError(defect) ? toModelError(defect) : defect),
+  onInterrupt: Cause.interrupt,
+  onSequential: Cause.sequential,
+  onParallel: Cause.parallel
+})
 
 const toModelError = (error: AiError): ModelError => {
   switch (error._tag) {

@@ -82,6 +82,12 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
 })
 
+/** What an answer gives out, though it cannot be used: its words may hold it too. */
+const tokens = (json: unknown): ReadonlyArray<string> => {
+  const data = Predicate.isRecord(json) ? json["data"] : undefined
+  return Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
+}
+
 /**
  * The value of a JSON answer. An answer to `text` that has no `data` is marked as the refusal of its session.
  *
@@ -98,7 +104,7 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
           const fault = Fault.serviceFault(json)
           const wrong = fault === undefined
             ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
-            : Fault.toServiceError(fault, { step, status, secrets })
+            : Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens(json)] })
           return step === "text" && (!Predicate.isRecord(json) || !json["data"])
             ? markRefusal(wrong)
             : wrong

@@ -22,7 +22,7 @@ import * as Reply from "./reply.js"
 import * as Secrets from "./secrets.js"
 import type { Settings } from "./settings.js"
 import * as Span from "./span.js"
-import type { Question, Transport } from "./transport.js"
+import type { Options, Question, Transport } from "./transport.js"
 
 /** @internal */
 export interface Dependencies {
@@ -72,18 +72,7 @@ export const make = (
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
   /** Of the request under way. */
   let span: Tracer.Span | undefined
-  /** Aborts the request of the stream when it is closed. */
   let scope: Scope.CloseableScope | undefined
-
-  const begin = <A>(
-    step: "text" | "stream",
-    request: (span: Tracer.Span) => Effect.Effect<A, GPTalkError>
-  ): Effect.Effect<A, GPTalkError> =>
-    Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (opened) => {
-      span = opened
-      patience.begin(step, "response")
-      return request(opened)
-    })
 
   const end = (exit: Exit.Exit<unknown, unknown>): void => {
     patience.end()
@@ -91,23 +80,38 @@ export const make = (
     span = undefined
   }
 
-  const ask = (session: Redacted.Redacted<string>) =>
-    begin("text", (span) => {
-      secrets.push(...Secrets.ofSession(session))
-      // Only `close` interrupts it, which ends the span too; `onExit` would take ten steps of the fiber.
-      return Effect.flatMap(Effect.exit(transport.text(session, question, { secrets, span })), (exit) => {
-        end(exit)
-        return exit
-      })
-    })
-
-  const open = (token: Redacted.Redacted<string>) =>
-    begin("stream", (span) =>
+  /** What fails is ended and aborted. To abort what has its answer would cost as much as to parse that. */
+  const request = <A>(
+    step: "text" | "stream",
+    send: (options: Options) => Effect.Effect<A, GPTalkError>
+  ): Effect.Effect<A, GPTalkError> =>
+    Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Scope.make(), (made) => {
         scope = made
-        secrets.push(Redacted.value(token))
-        return transport.stream(token, body, made, { secrets, span })
-      }))
+        return Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (opened) => {
+          span = opened
+          patience.begin(step, "response")
+          return Effect.catchAllCause(restore(send({ scope: made, secrets, span: opened })), (cause) => {
+            const exit = Exit.failCause(cause)
+            end(exit)
+            return Effect.zipRight(Scope.close(made, exit), exit)
+          })
+        })
+      })
+    )
+
+  const ask = (session: Redacted.Redacted<string>) => {
+    secrets.push(...Secrets.ofSession(session))
+    return Effect.flatMap(request("text", (options) => transport.text(session, question, options)), (token) => {
+      end(Exit.void)
+      return Effect.succeed(token)
+    })
+  }
+
+  const open = (token: Redacted.Redacted<string>) => {
+    secrets.push(Redacted.value(token))
+    return request("stream", (options) => transport.stream(token, body, options))
+  }
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
     Effect.flatMap(open),

@@ -97,14 +97,16 @@ export const make = (
       ))
 
   const start = Effect.gen(function*() {
-    const span = yield* Span.open(name)
     const clock = yield* Effect.clock
     const startTime = clock.unsafeCurrentTimeNanos()
-    end = (exit) =>
-      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
-        Effect.zipRight(release(exit)),
-        Effect.map(() => Span.end(span, clock, exit))
-      )
+    const span = yield* Effect.uninterruptible(Effect.map(Span.open(name), (span) => {
+      end = (exit) =>
+        Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
+          Effect.zipRight(release(exit)),
+          Effect.map(() => Span.end(span, clock, exit))
+        )
+      return span
+    }))
     Telemetry.describeCall(span)
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)

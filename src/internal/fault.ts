@@ -23,21 +23,22 @@ const isError = (value: unknown): boolean =>
 
 const isWords = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
-const isCode = (value: unknown): value is number | string => typeof value === "number" || isWords(value)
+const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isWords(value)
 
 /**
  * The error that a JSON body or frame carries in place of what was asked, if it does. A `code` of 0 or 200, with its
- * `msg`, is no error.
+ * `msg`, is no error, nor are words alone beside an empty `content`.
  *
  * @internal
  */
 export const serviceFault = (json: unknown): ServiceFault | undefined => {
   if (!Predicate.isRecord(json)) return undefined
-  const { error } = json
+  const { content, error } = json
   const nested = Predicate.isRecord(error) ? error : {}
   const code = [json["code"] ?? nested["code"]].find(isCode)
   const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
-  return !isError(error) && (successCodes.includes(code) || (code ?? detail) === undefined)
+  const isSilent = (code ?? (content === "" ? undefined : detail)) === undefined
+  return !isError(error) && (isSilent || successCodes.includes(code))
     ? undefined
     : { code, detail }
 }
@@ -60,6 +61,9 @@ export const toServiceError = (
     retryAfter: options.retryAfter ?? Option.none()
   })
 
+/** In seconds: a duration of more milliseconds than can be told apart cannot be encoded. */
+const longestRetryAfter = Number.MAX_SAFE_INTEGER / 1000
+
 /**
  * `Retry-After`, in seconds or as an HTTP date; none where it is absent or unreadable. A date that is past is zero.
  *
@@ -67,7 +71,7 @@ export const toServiceError = (
  */
 export const retryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const value = header?.trim() ?? ""
-  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Number(value)))
+  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), longestRetryAfter)))
   // The form that ends with the year names no zone, and means the one of the others.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))

@@ -106,10 +106,11 @@ export class FrameDecoder {
         issue: `expected a frame of at most ${this.#maxFrameSize} bytes, found a larger one`
       }
     } else if (end === bytes.length) {
+      const wasShort = this.#shape.matched + rest.length < fieldSize
       rest.append(bytes, start, end)
+      const head = () => this.#line(rest.bytes, 0, Math.min(rest.length, fieldSize))
       // The line end may never come.
-      const isShort = this.#shape.matched + rest.length <= fieldSize
-      if (isShort && this.#field(this.#line(rest.bytes, 0, rest.length))?.[1] !== undefined) this.#endReply(deltas)
+      if (wasShort && this.#field(head())?.[1] !== undefined) this.#endReply(deltas)
     } else if (rest.length === 0) {
       this.#endLine(bytes, start, end, deltas)
     } else {
@@ -145,11 +146,10 @@ export class FrameDecoder {
     if (payload.startsWith(Protocol.done)) return this.#endReply(deltas)
     const json = Fault.parseJson(payload)
     if (Either.isLeft(json)) return this.#passOver(json.left)
-    const { code, content, error } = Predicate.isRecord(json.right) ? json.right : {}
+    const { content } = Predicate.isRecord(json.right) ? json.right : {}
     const hasContent = content !== undefined && content !== null
     // An empty content is as good as none beside what can only be an error.
-    const isAlone = hasContent && (content !== "" || (code === undefined && error === undefined))
-    const fault = isAlone ? undefined : Fault.serviceFault(json.right)
+    const fault = hasContent && content !== "" ? undefined : Fault.serviceFault(json.right)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
     } else if (hasContent) {

@@ -25,16 +25,19 @@ export class Watchdog {
   readonly #calls = new Set<Patience>()
   #fiber: Fiber.RuntimeFiber<void> | undefined
   #wakesAt = Infinity
+  #stopping: ReturnType<typeof setTimeout> | undefined
 
   constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {}
 
   watch(patience: Patience): void {
+    clearTimeout(this.#stopping)
     this.#calls.add(patience)
   }
 
   forget(patience: Patience): void {
     this.#calls.delete(patience)
-    if (this.#calls.size === 0) this.#stop()
+    // Not at once: where one call follows another, to go to sleep for each takes 35 µs.
+    if (this.#calls.size === 0) this.#stopping = setTimeout(() => this.#stop(), 0)
   }
 
   /** A wait has begun that lasts no longer. */

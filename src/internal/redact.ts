@@ -33,6 +33,9 @@ const plain = (text: string, depth = 4): string => {
   return next === text ? text : plain(next, depth - 1)
 }
 
+/** A service may lay text out anew, and what is shown is one line in any case. */
+const onOneLine = (text: string): string => text.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
+
 /** The text up to `length`, with a mark for each piece of a secret. */
 const hide = (text: string, length: number, secrets: ReadonlyArray<string>): string => {
   let clean = ""
@@ -58,11 +61,13 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   // What a secret begins with before the cut might not be known for it.
   const unknown = start === text ? 0 : shortestPiece
   const known = [...new Set(secrets)].filter((secret) => secret !== "")
-  const bare = plain(start)
-  const behindEscapes = known.map((secret) => plain(secret)).flatMap((secret) => [secret, secret.replaceAll(" ", "+")])
+  const bare = onOneLine(plain(start))
+  const behindEscapes = known.map((secret) => onOneLine(plain(secret))).flatMap((
+    secret
+  ) => [secret, secret.replaceAll(" ", "+")])
   const cleaner = hide(bare, bare.length - unknown, [...new Set(behindEscapes)])
   // Where they hide nothing, the escapes stay; what is taken for one may be the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unknown, known) : cleaner
-  const line = clean.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ").trim()
+  const line = onOneLine(clean).trim()
   return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).replace(/\p{Surrogate}/gu, "\ufffd")
 }

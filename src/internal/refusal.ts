@@ -3,6 +3,7 @@
  * a property, since inside a span `Effect.fail` hands on a proxy of the error and identity would not hold.
  */
 import * as Predicate from "effect/Predicate"
+import { AuthenticationError } from "../GPTalkError.js"
 
 const mark: unique symbol = Symbol.for("effect-gptalk/SessionRefused")
 
@@ -11,4 +12,4 @@ export const markRefusal = <E extends object>(error: E): E => Object.definePrope
 
 /** @internal */
 export const isRefusal = (error: unknown): boolean =>
-  Predicate.hasProperty(error, mark) || Predicate.isTagged(error, "AuthenticationError")
+  Predicate.hasProperty(error, mark) || error instanceof AuthenticationError

@@ -13,7 +13,11 @@ import type * as Tracer from "effect/Tracer"
  */
 export const options = { captureStackTrace: false, kind: "client" } as const
 
-/** @internal */
+/**
+ * To be run where it cannot be interrupted before somebody has taken it who will end it.
+ *
+ * @internal
+ */
 export const open = (name: string, parent?: Tracer.AnySpan): Effect.Effect<Tracer.Span> =>
   Effect.makeSpan(name, parent === undefined ? options : { ...options, parent })
 

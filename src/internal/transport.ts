@@ -12,7 +12,6 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
@@ -37,6 +36,8 @@ export type Question = Pick<Protocol.TextRequest, "content" | "model" | "tempera
 
 /** @internal */
 export interface Options {
+  /** When it is closed, the request is aborted and its connection with it. After a whole answer it need not be. */
+  readonly scope: Scope.CloseableScope
   /** What must not come back in the words of an error. */
   readonly secrets: ReadonlyArray<string>
   /** The parent of what the client does. Default: that of the fiber. */
@@ -55,11 +56,10 @@ export interface Transport {
     question: Question,
     options: Options
   ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError>
-  /** Connects the body. When the scope is closed, so is the connection. */
+  /** Connects the body. */
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
-    scope: Scope.Scope,
     options: Options
   ) => Effect.Effect<void, GPTalkError.GPTalkError>
 }
@@ -77,11 +77,7 @@ const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
 /**
  * A redirect is an answer like any other, so that no token and no prompt follows it to another origin.
  */
-const contextOf = (
-  context: Context.Context<never>,
-  scope: Scope.Scope,
-  span: Tracer.Span | undefined
-): Context.Context<never> => {
+const contextOf = (context: Context.Context<never>, { scope, span }: Options): Context.Context<never> => {
   const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
   const prepared = Context.add(
     Context.add(context, FetchHttpClient.RequestInit, { ...init, redirect: "manual" }),
@@ -143,7 +139,6 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // take half as long as the request: where there is no answer for an interruption or a defect, the fiber is at its end.
   const send = (
     exchange: Exchange,
-    scope: Scope.Scope,
     restore: Restore,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
   ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError> =>
@@ -161,11 +156,11 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         const body = bodyOf(response)
         body.connect(response, runtime)
         const answer = { step: exchange.step, secrets: exchange.secrets, settings, response, body }
-        return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => body.close())), answer)
+        return Effect.as(Scope.addFinalizer(exchange.scope, Effect.sync(() => body.close())), answer)
       }
       // The client's own spans carry the URL, and with it the stream token.
       return Effect.zipRight(
-        setFiber(contextOf(context, scope, exchange.span), false),
+        setFiber(contextOf(context, exchange), false),
         Effect.matchCauseEffect(restore(execute(request)), {
           onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, exchange), connect)),
           onSuccess: (response) => Effect.zipRight(putBack, connect(response))
@@ -177,14 +172,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
 
   const json = <A>(exchange: Exchange, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Scope.make(), (scope) =>
-        send(exchange, scope, restore, bodyOf(exchange)).pipe(
-          Effect.flatMap((answer) => restore(Answer.decode(answer, decode))),
-          // Only then: to abort a request that is over costs as much as to parse its answer.
-          Effect.catchAllCause((cause) =>
-            Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
-          )
-        ))
+      Effect.flatMap(
+        send(exchange, restore, bodyOf(exchange)),
+        (answer) => restore(Answer.decode(answer, decode))
+      )
     )
 
   return {
@@ -224,7 +215,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         }, decodeText),
         ({ data }) => Redacted.make(data.token)
       ),
-    stream: (token, body, scope, options) => {
+    stream: (token, body, options) => {
       const exchange: Exchange = {
         ...options,
         step: "stream",
@@ -233,7 +224,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       const other = bodyOf(exchange)
       return Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
-          send(exchange, scope, restore, (response) => Answer.isEventStream(response) ? body : other()),
+          send(exchange, restore, (response) => Answer.isEventStream(response) ? body : other()),
           (answer) => answer.body === body ? Effect.void : restore(Answer.notEventStream(answer))
         )
       )
