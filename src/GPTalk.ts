@@ -179,7 +179,7 @@ const makeWith = Effect.fnUntraced(function*(
   const dependencies = {
     auth: yield* Auth.Auth,
     transport: Transport.make(yield* HttpClient.HttpClient, settings),
-    watchdog: watchdogs(settings.timeouts),
+    watchdogOf: watchdogs(settings.timeouts),
     secrets: Secrets.ofSettings(settings),
     settings
   }

@@ -83,7 +83,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
   readonly isRetryable = true
 
   override get message(): string {
-    return `The service limits its requests (status 429 at ${this.step}): ${again(this.retryAfter)}.`
+    return `The service is rate limiting requests (status 429 at ${this.step}): ${again(this.retryAfter)}.`
   }
 }
 
@@ -111,7 +111,7 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("effect-gptal
 
   override get message(): string {
     const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
-    const detail = this.detail === undefined ? "" : `: ${this.detail}`
+    const detail = this.detail === undefined ? "." : `: ${this.detail}`
     const answer = this.status >= 200 && this.status < 300 ? "with an error" : "an error"
     return `The service answered ${answer} at ${this.step} (status ${this.status}${code})${detail}`
   }
@@ -179,7 +179,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("effect-gpt
   readonly isRetryable = false
 
   override get message(): string {
-    return `The service does not keep to the protocol at ${this.step}: ${this.issue}.`
+    return `The service broke the protocol at ${this.step}: ${this.issue}.`
   }
 }
 

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as GPTalk from "./GPTalk.js"
@@ -39,8 +40,8 @@ export class Config extends Context.Tag("effect-gptalk/GPTalkLanguageModel/Confi
    * @since 0.1.0
    */
   static readonly getOrUndefined: Effect.Effect<Config.Service | undefined> = Effect.map(
-    Effect.context<never>(),
-    (context) => context.unsafeMap.get(Config.key) as Config.Service | undefined
+    Effect.serviceOption(this),
+    Option.getOrUndefined
   )
 }
 
@@ -80,6 +81,7 @@ export interface Options {
  * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
  * import * as GPTalk from "effect-gptalk/GPTalk"
  * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
  *

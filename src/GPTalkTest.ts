@@ -52,10 +52,16 @@ export interface Options {
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
   /** What goes wrong, by step: one fault for all requests of it, or a list of which the n-th meets the n-th request. */
-  readonly faults?: { readonly [K in Step]?: Fault | ReadonlyArray<Fault | undefined> | undefined } | undefined
+  readonly faults?: {
+    readonly login?: Faults<Fault> | undefined
+    readonly text?: Faults<Fault | Revoke> | undefined
+    readonly stream?: Faults<Fault> | undefined
+  } | undefined
   /** How the server is set up: for how many replies a session is good, how long it lives. */
   readonly server?: GPTalkServer.Options | undefined
 }
+
+type Faults<A> = A | ReadonlyArray<A | undefined>
 
 /**
  * A request that was made. Tokens and fingerprints are left out.
@@ -113,7 +119,6 @@ export const requests: Effect.Effect<ReadonlyArray<Received>, never, Requests> =
  */
 export type Fault =
   | { readonly _tag: "Refuse" }
-  | { readonly _tag: "Revoke" }
   | { readonly _tag: "Answer"; readonly status: number; readonly body: string; readonly headers: AnswerHeaders }
   | { readonly _tag: "Silence" }
   | { readonly _tag: "Stall" | "CutOff" | "End"; readonly after: number }
@@ -149,6 +154,16 @@ type AnswerHeaders = Readonly<Record<string, string>>
 export const refuse: Fault = { _tag: "Refuse" }
 
 /**
+ * The end of a session, for `text` only. See `revoke`.
+ *
+ * @since 0.1.0
+ * @category faults
+ */
+export interface Revoke {
+  readonly _tag: "Revoke"
+}
+
+/**
  * For `text`: the session that the request came with is over, with 401, for this request and all that follow.
  *
  * @since 0.1.0
@@ -159,7 +174,7 @@ export const refuse: Fault = { _tag: "Refuse" }
  * // The second reply needs another login.
  * const layer = GPTalkTest.layerHttpClient({ faults: { text: [undefined, GPTalkTest.revoke] } })
  */
-export const revoke: Fault = { _tag: "Revoke" }
+export const revoke: Revoke = { _tag: "Revoke" }
 
 /**
  * This answer in place of the server's, with a status from 200 to 599; any other throws a `RangeError`. A body that is
@@ -318,13 +333,13 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     const planned = faults[step]
     const fault = planned === undefined || "_tag" in planned ? planned : planned[count]
     if (fault?._tag === "Revoke") revoked.add(authorization)
-    if (step === "text" && revoked.has(authorization)) return sessionOver
+    if (fault?._tag === "Revoke" || (step === "text" && revoked.has(authorization))) return sessionOver
     if (fault?._tag === "Refuse") return yield* Memory.connectionRefused(request)
     if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
     if (fault?._tag === "Silence") return yield* Effect.never
     const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
     if (step === "stream" && answer.status === 200) yield* promise(!Memory.keepsBack(fault))
-    return fault === undefined || fault._tag === "Revoke" ? answer : Memory.spoil(answer, fault)
+    return fault === undefined ? answer : Memory.spoil(answer, fault)
   })
 
   const client = HttpClient.make((request, url) => {

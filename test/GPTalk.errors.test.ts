@@ -60,7 +60,7 @@ describe("GPTalk errors", () => {
           const error = yield* failWith("login", always(() => MockClient.json({ code, msg: "success" })))
           assert.strictEqual(
             error.message,
-            "The service does not keep to the protocol at login: data: expected an object, found nothing."
+            "The service broke the protocol at login: data: expected an object, found nothing."
           )
         })
     )

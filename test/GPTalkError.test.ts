@@ -27,14 +27,14 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
   [
     new GPTalkError.RateLimitError({ step: "text", retryAfter: Option.some(Duration.seconds(90)) }),
     true,
-    "The service limits its requests (status 429 at text): try again in 1m 30s."
+    "The service is rate limiting requests (status 429 at text): try again in 1m 30s."
   ],
   [
     new GPTalkError.RateLimitError({ step: "login", retryAfter: Option.none() }),
     true,
-    "The service limits its requests (status 429 at login): try again later."
+    "The service is rate limiting requests (status 429 at login): try again later."
   ],
-  [service(503), true, "The service answered an error at text (status 503)"],
+  [service(503), true, "The service answered an error at text (status 503)."],
   [
     service(200, { code: 1001, detail: "out of quota" }),
     false,
@@ -55,7 +55,7 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
   [
     new GPTalkError.ProtocolError({ step: "stream", issue: "expected JSON, found other text" }),
     false,
-    "The service does not keep to the protocol at stream: expected JSON, found other text."
+    "The service broke the protocol at stream: expected JSON, found other text."
   ],
   [
     new GPTalkError.IncompleteReplyError({ step: "stream", text: "Hello" }),
@@ -79,7 +79,7 @@ describe("GPTalkError", () => {
   })
 
   it("a code that repeats the status is not said twice", () => {
-    assert.strictEqual(service(500, { code: 500 }).message, "The service answered an error at text (status 500)")
+    assert.strictEqual(service(500, { code: 500 }).message, "The service answered an error at text (status 500).")
   })
 
   it("a connection error without words is told by its name", () => {
@@ -116,6 +116,6 @@ describe("GPTalkError", () => {
     }))
 
   it("is printed with its tag and its message", () => {
-    assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered an error at text (status 503)")
+    assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered an error at text (status 503).")
   })
 })

@@ -30,7 +30,7 @@ const messageOf = (message: Prompt.Message): Either.Either<ReadonlyArray<Message
   message.role === "system"
     ? Either.right([{ role: "system", content: message.content }])
     : Either.map(
-      Either.all((message.content as ReadonlyArray<Part>).map(partText)),
+      Either.all(message.content.map(partText)),
       (texts) => texts.flat().length === 0 ? [] : [{ role: message.role, content: texts.flat().join("\n") }]
     )
 

@@ -13,6 +13,7 @@ import type { Body, Handlers } from "./body.js"
 import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
+import * as Json from "./json.js"
 import { markRefusal } from "./refusal.js"
 import type { Settings } from "./settings.js"
 
@@ -75,7 +76,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
     Effect.orElseSucceed(() => "")
   )
   const isHtml = (response.headers["content-type"] ?? "").includes("html")
-  const fault = Either.match(Fault.parseJson(text), {
+  const fault = Either.match(Json.parse(text), {
     onLeft: () => ({ code: undefined, detail: isHtml || text === "" ? undefined : text }),
     onRight: (json) => Fault.serviceFault(json) ?? { code: undefined, detail: undefined }
   })
@@ -98,7 +99,7 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
   if (!isOk(status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) =>
     Either.flatMap(
-      Either.mapLeft(Fault.parseJson(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
+      Either.mapLeft(Json.parse(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
       (json): Either.Either<A, GPTalkError.GPTalkError> =>
         Either.mapLeft(decodeJson(json), (error) => {
           const fault = Fault.serviceFault(json)
@@ -132,7 +133,7 @@ export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError
   const { response, secrets, step } = answer
   if (!isOk(response.status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) => {
-    const fault = Either.getOrUndefined(Either.map(Fault.parseJson(text), Fault.serviceFault))
+    const fault = Either.getOrUndefined(Either.map(Json.parse(text), Fault.serviceFault))
     return Effect.fail(
       fault === undefined
         ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${otherType(response)}` })

@@ -31,7 +31,7 @@ export interface Dependencies {
   readonly settings: Settings
   /** Of the settings: they go with each request. */
   readonly secrets: ReadonlyArray<string>
-  readonly watchdog: (clock: Clock.Clock) => Watchdog
+  readonly watchdogOf: (clock: Clock.Clock) => Watchdog
 }
 
 /** @internal */
@@ -59,16 +59,16 @@ export interface Attempt extends Reply.Reply {
  * @internal
  */
 export const make = (
-  { auth, settings, transport, watchdog }: Dependencies,
+  { auth, settings, transport, watchdogOf }: Dependencies,
   { clock, question, runtime, secrets, span: callSpan }: Call
 ): Attempt => {
   const body = new Body(
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
     () => patience.begin("stream", "firstDelta")
   )
-  const dog = watchdog(clock)
-  const patience = new Patience(dog, (error) => body.end(Exit.fail(error)))
-  dog.watch(patience)
+  const watchdog = watchdogOf(clock)
+  const patience = new Patience(watchdog, (error) => body.end(Exit.fail(error)))
+  watchdog.watch(patience)
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
   /** Of the request under way. */
   let span: Tracer.Span | undefined
@@ -133,7 +133,7 @@ export const make = (
     ...reply,
     close: (exit) =>
       Effect.suspend(() => {
-        dog.forget(patience)
+        watchdog.forget(patience)
         end(exit)
         if (reply.isDone()) {
           // The end of the body is near; to wait for it costs less than to open another connection.

@@ -4,7 +4,7 @@
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Either from "effect/Either"
-import * as Fault from "./fault.js"
+import * as Json from "./json.js"
 import * as Settings from "./settings.js"
 
 const settings = (options: object): Either.Either<Settings.Settings, ConfigError.ConfigError> =>
@@ -63,7 +63,7 @@ const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
   )
 
 /** An empty text stands for no number: `Config.integer` would take it for 0. */
-const json = (text: string): unknown => Either.getOrElse(Fault.parseJson(text), () => text)
+const json = (text: string): unknown => Either.getOrElse(Json.parse(text), () => text)
 
 /** @internal */
 export const options = {

@@ -3,7 +3,6 @@
  */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
@@ -110,11 +109,3 @@ export const toConnectionError = (
     cause: { name: clean(name) ?? "Error", code: clean(code), message: clean(message) ?? "" }
   })
 }
-
-/** @internal */
-export const parseJson = (text: string): Either.Either<unknown, string> =>
-  Either.try({
-    try: () => JSON.parse(text) as unknown,
-    // The engine's own message quotes the text.
-    catch: () => text === "" ? "expected JSON, found nothing" : "expected JSON, found other text"
-  })

@@ -13,6 +13,8 @@ import { Bytes } from "./bytes.js"
 import * as Fault from "./fault.js"
 import { FrameShape, latin1 } from "./frameShape.js"
 import { describe } from "./issue.js"
+import * as Json from "./json.js"
+import { toWellFormed } from "./unicode.js"
 
 /**
  * How a reply ended.
@@ -144,7 +146,7 @@ export class FrameDecoder {
     const payload = this.#payload(line)
     if (payload === undefined) return
     if (payload.startsWith(Protocol.done)) return this.#endReply(deltas)
-    const json = Fault.parseJson(payload)
+    const json = Json.parse(payload)
     if (Either.isLeft(json)) return this.#passOver(json.left)
     const { content } = Predicate.isRecord(json.right) ? json.right : {}
     const hasContent = content !== undefined && content !== null
@@ -209,6 +211,6 @@ export class FrameDecoder {
     const text = this.#half + tail
     this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
     const delta = this.#half === "" ? text : text.slice(0, -1)
-    if (delta !== "") deltas.push(hasSurrogate.test(delta) ? delta.replace(/\p{Surrogate}/gu, "\ufffd") : delta)
+    if (delta !== "") deltas.push(hasSurrogate.test(delta) ? toWellFormed(delta) : delta)
   }
 }

@@ -26,7 +26,7 @@ const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
     case "Pointer":
       return describeAt(
         issue.issue,
-        Arr.ensure(issue.path as PropertyKey | ReadonlyArray<PropertyKey>).reduce<string>(
+        Arr.ensure(issue.path).reduce<string>(
           (path, key) => path + (typeof key === "number" ? `[${key}]` : `${path && "."}${String(key)}`),
           path
         )

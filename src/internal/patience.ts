@@ -13,9 +13,6 @@ import type { Settings } from "./settings.js"
 type Timeouts = Settings["timeouts"]
 type OnTimeout = (error: GPTalkError.TimeoutError) => void
 
-/** Timers cannot be set for ever. */
-const longestPause = 3_600_000
-
 /**
  * Sleeps until the first wait of any call may be over.
  *
@@ -58,8 +55,7 @@ export class Watchdog {
     this.#wakesAt = Infinity
     for (const patience of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, patience.look(now))
     if (this.#wakesAt === Infinity) return Effect.void
-    const pause = Math.min(longestPause, this.#wakesAt - now)
-    return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.#look)
+    return Effect.flatMap(this.clock.sleep(Duration.millis(this.#wakesAt - now)), () => this.#look)
   })
 }
 

@@ -2,6 +2,7 @@
  * Foreign words (a service's error text, a socket's error message) made safe to show: short, on one line, and
  * without any piece of a secret that went out with the request.
  */
+import { toWellFormed } from "./unicode.js"
 
 const maxLength = 200
 const mark = "[redacted]"
@@ -43,8 +44,11 @@ const hide = (text: string, length: number, secrets: ReadonlyArray<string>): str
   for (let index = 0; index < length; index++) {
     const isInSecret = index < secretUntil
     for (const secret of secrets) {
-      const end = index + Math.min(shortestPiece, secret.length)
-      if (end <= secretUntil || end > text.length || !secret.includes(text.slice(index, end))) continue
+      const length = Math.min(shortestPiece, secret.length)
+      const piece = text.slice(index, index + length)
+      // A space behind the last word is no secret.
+      const end = index + piece.trimEnd().length
+      if (end <= secretUntil || piece.length < length || !secret.includes(piece)) continue
       const isPart = isLetter(text.charAt(index - 1)) || isLetter(text.charAt(end))
       if (secret.length >= shortestPart || !isPart) secretUntil = end
     }
@@ -69,5 +73,5 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   // Where they hide nothing, the escapes stay; what is taken for one may be the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unknown, known) : cleaner
   const line = onOneLine(clean).trim()
-  return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).replace(/\p{Surrogate}/gu, "\ufffd")
+  return toWellFormed(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line)
 }

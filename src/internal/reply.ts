@@ -10,6 +10,7 @@ import type { Body, Handlers } from "./body.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
 import type { Patience } from "./patience.js"
+import { toWellFormed } from "./unicode.js"
 
 /** `undefined` at the end of the reply. */
 type Deltas = ReadonlyArray<string> | undefined
@@ -57,7 +58,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     fail(
       new GPTalkError.IncompleteReplyError({
         step: "stream",
-        text: decoder.text.replace(/\p{Surrogate}/gu, "\ufffd")
+        text: toWellFormed(decoder.text)
       })
     )
 

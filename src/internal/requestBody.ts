@@ -12,8 +12,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Protocol from "../Protocol.js"
 import type * as Responder from "../Responder.js"
-import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
+import * as Json from "./json.js"
 import * as Running from "./running.js"
 
 /**
@@ -177,7 +177,7 @@ export const readJson = <A, I>(
   options: Options
 ): Effect.Effect<A, Refusal> =>
   Effect.flatMap(readText(request, options), (text) =>
-    Fault.parseJson(text.replace(/^\uFEFF/, "")).pipe(
+    Json.parse(text.replace(/^\uFEFF/, "")).pipe(
       Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
       Either.mapLeft((issue) => new Refusal(400, issue))
     ))

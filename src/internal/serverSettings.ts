@@ -6,20 +6,20 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../Protocol.js"
 import { describe } from "./issue.js"
-import { AtLeastOne, Count, PositiveDuration } from "./settings.js"
+import { AtLeastOne, PositiveDuration, withDefault } from "./settings.js"
 
 const Lifetime = PositiveDuration.pipe(
   Schema.filter((duration) => Duration.isFinite(duration), { identifier: "a duration that ends" })
 )
 
 const ServerSettings = Schema.Struct({
-  usageLimit: Schema.optionalWith(AtLeastOne, { default: () => Protocol.defaultUsageLimit }),
-  sessionLifetime: Schema.optionalWith(Lifetime, { default: () => Duration.hours(1) }),
-  streamTokenLifetime: Schema.optionalWith(Lifetime, { default: () => Duration.minutes(1) }),
-  maxSessions: Schema.optionalWith(Count, { default: () => 10_000 }),
-  maxStreamTokens: Schema.optionalWith(Count, { default: () => 1_000 }),
-  maxReplies: Schema.optionalWith(Count, { default: () => 1_000 }),
-  maxBodySize: Schema.optionalWith(AtLeastOne, { default: () => 1024 * 1024 })
+  usageLimit: withDefault(AtLeastOne, Protocol.defaultUsageLimit),
+  sessionLifetime: withDefault(Lifetime, Duration.hours(1)),
+  streamTokenLifetime: withDefault(Lifetime, Duration.minutes(1)),
+  maxSessions: withDefault(Schema.NonNegativeInt, 10_000),
+  maxStreamTokens: withDefault(Schema.NonNegativeInt, 1_000),
+  maxReplies: withDefault(Schema.NonNegativeInt, 1_000),
+  maxBodySize: withDefault(AtLeastOne, 1024 * 1024)
 })
 
 /** @internal */

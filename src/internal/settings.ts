@@ -33,9 +33,6 @@ export const PositiveDuration = Schema.transform(
 )
 
 /** @internal */
-export const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
-
-/** @internal */
 export const AtLeastOne = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1))
 
 const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).pipe(
@@ -48,7 +45,8 @@ const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).
   )
 )
 
-const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: NoInfer<A>) =>
+/** @internal */
+export const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: NoInfer<A>) =>
   Schema.optionalWith(schema, { default: () => value })
 
 const Timeouts = Schema.Struct({
@@ -62,7 +60,7 @@ const Settings = Schema.Struct({
   model: withDefault(Schema.NonEmptyString, Protocol.defaultModel),
   headers: withDefault(HttpHeaders, {}),
   usageLimit: withDefault(AtLeastOne, Protocol.defaultUsageLimit),
-  retries: withDefault(Count, 2),
+  retries: withDefault(Schema.NonNegativeInt, 2),
   timeouts: withDefault(Timeouts, Schema.decodeUnknownSync(Timeouts)({})),
   maxFrameSize: withDefault(AtLeastOne, 16 * 1024 * 1024),
   maxBodySize: withDefault(AtLeastOne, 1024 * 1024),

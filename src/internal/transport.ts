@@ -64,7 +64,8 @@ export interface Transport {
   ) => Effect.Effect<void, GPTalkError.GPTalkError>
 }
 
-interface Exchange extends Options {
+/** One of the three, before it is sent. */
+interface Outgoing extends Options {
   readonly step: GPTalkError.Step
   readonly headers?: Record<string, string>
   /** The request without its headers. Time is in seconds. */
@@ -138,16 +139,16 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // What is set in the fiber for the request is put back once there is an answer, and not in a finalizer, which would
   // take half as long as the request: where there is no answer for an interruption or a defect, the fiber is at its end.
   const send = (
-    exchange: Exchange,
+    outgoing: Outgoing,
     restore: Restore,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
   ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError> =>
     Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
       const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
-      const request = HttpClientRequest.setHeaders(exchange.request(now), {
+      const request = HttpClientRequest.setHeaders(outgoing.request(now), {
         "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
-        ...exchange.headers,
-        ...traceOf(exchange.span ?? fiber.currentSpan)
+        ...outgoing.headers,
+        ...traceOf(outgoing.span ?? fiber.currentSpan)
       })
       const context = fiber.currentContext
       const runtime = Runtime.make({ context, runtimeFlags, fiberRefs: fiber.getFiberRefs() })
@@ -155,25 +156,25 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       const connect = (response: HttpClientResponse.HttpClientResponse) => {
         const body = bodyOf(response)
         body.connect(response, runtime)
-        const answer = { step: exchange.step, secrets: exchange.secrets, settings, response, body }
-        return Effect.as(Scope.addFinalizer(exchange.scope, Effect.sync(() => body.close())), answer)
+        const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
+        return Effect.as(Scope.addFinalizer(outgoing.scope, Effect.sync(() => body.close())), answer)
       }
       // The client's own spans carry the URL, and with it the stream token.
       return Effect.zipRight(
-        setFiber(contextOf(context, exchange), false),
+        setFiber(contextOf(context, outgoing), false),
         Effect.matchCauseEffect(restore(execute(request)), {
-          onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, exchange), connect)),
+          onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, outgoing), connect)),
           onSuccess: (response) => Effect.zipRight(putBack, connect(response))
         })
       )
     })
 
-  const bodyOf = (exchange: Exchange) => () => new Body((error) => Fault.toConnectionError(error, exchange))
+  const bodyOf = (outgoing: Outgoing) => () => new Body((error) => Fault.toConnectionError(error, outgoing))
 
-  const json = <A>(exchange: Exchange, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
+  const json = <A>(outgoing: Outgoing, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
-        send(exchange, restore, bodyOf(exchange)),
+        send(outgoing, restore, bodyOf(outgoing)),
         (answer) => restore(Answer.decode(answer, decode))
       )
     )
@@ -216,15 +217,15 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         ({ data }) => Redacted.make(data.token)
       ),
     stream: (token, body, options) => {
-      const exchange: Exchange = {
+      const outgoing: Outgoing = {
         ...options,
         step: "stream",
         request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
       }
-      const other = bodyOf(exchange)
+      const other = bodyOf(outgoing)
       return Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
-          send(exchange, restore, (response) => Answer.isEventStream(response) ? body : other()),
+          send(outgoing, restore, (response) => Answer.isEventStream(response) ? body : other()),
           (answer) => answer.body === body ? Effect.void : restore(Answer.notEventStream(answer))
         )
       )

@@ -1,0 +1,12 @@
+/**
+ * JSON of others as a value, or what is wrong with it in words that do not quote it.
+ */
+import * as Either from "effect/Either"
+
+/** @internal */
+export const parse = (text: string): Either.Either<unknown, string> =>
+  Either.try({
+    try: () => JSON.parse(text) as unknown,
+    // The engine's own message quotes the text.
+    catch: () => text === "" ? "expected JSON, found nothing" : "expected JSON, found other text"
+  })
