@@ -9,7 +9,6 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    reporters: process.env["CI"] ? ["default"] : ["default"],
     testTimeout: 30_000
   }
 })
