@@ -1,5 +1,5 @@
 /**
- * The session: when to log in, and who may use what a login gives.
+ * Sessions: when to log in, and which calls may use what a login gives.
  *
  * @since 0.1.0
  */
@@ -30,7 +30,8 @@ import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
 
 /**
- * The session of a service, as a service. `GPTalk.layer` brings its own; with `GPTalk.layerWithoutAuth` several share one.
+ * Logs in, and shares the session among the calls that run at once. `GPTalk.layer` has an `Auth` of its own; with
+ * `GPTalk.layerWithoutAuth` several layers share one.
  *
  * @since 0.1.0
  * @category tags
@@ -38,31 +39,32 @@ import * as Transport from "./internal/transport.js"
 export class Auth extends Context.Tag("effect-gptalk/Auth")<Auth, Service>() {}
 
 /**
- * Who may use a session, and how it stands. The session itself is seen by nobody.
+ * Lends the token of a session to a call, and reports the state of the session. The session itself is not exposed.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
   /**
-   * Runs `use` with the token of a session that has a use left, after a login where there is none.
+   * Runs `use` with the token of a session that has a use left. If there is no such session, it logs in first.
    *
    * The use is reserved before `use` runs, kept when it succeeds, and given back when it fails or is interrupted. When
-   * `use` fails because the service refused the session (`AuthenticationError`), the session is dropped for
-   * everybody and `use` is run once more with one whose login began later.
+   * `use` fails because the service refused the session (`GPTalkError.AuthenticationError`), the session is dropped for
+   * all callers, and `use` runs once more, with a session whose login began later.
    */
   readonly withToken: <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | GPTalkError, R>
 
   /**
-   * The newest session: when it expires, and how many of its uses are reserved or kept. None before the first login.
+   * The newest session: when it expires, and how many of its uses are reserved or kept. `None` before the first login,
+   * and when the service has refused the only session.
    */
   readonly status: Effect.Effect<Option.Option<Status>>
 }
 
 /**
- * How a session stands. `used` counts its uses, reserved and kept; the token is not told.
+ * The state of a session. `used` counts its uses, reserved and kept. The token is not included.
  *
  * @since 0.1.0
  * @category models
@@ -73,41 +75,55 @@ export interface Status {
 }
 
 /**
- * The options that concern a login; all of them can be left out.
+ * The options of logins. All are optional.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** The service's http(s) URL; its path and query go with each request. Default `https://gptalk.net`, which is gone. */
+  /**
+   * The http(s) URL of the service, without credentials. Its path and query are part of each request. Default
+   * `https://gptalk.net`, which is gone.
+   */
   readonly url?: string | URL | undefined
-  /** Headers laid over the defaults of `Protocol.defaultHeaders`. */
+  /** Headers of each request, merged over `Protocol.defaultHeaders`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** How many uses a login gives. Default 5. */
+  /** How many uses one login gives; a reply takes one. Default 5. */
   readonly usageLimit?: number | undefined
   readonly timeouts?: {
-    /** From the request to the whole JSON answer. Default 30 seconds. */
+    /** From the request to the whole JSON response. Default 30 seconds. */
     readonly response?: Duration.DurationInput | undefined
   } | undefined
-  /** The largest JSON answer, in bytes. Default 1 MiB. */
+  /** The largest JSON response, in bytes. Default 1 MiB. */
   readonly maxBodySize?: number | undefined
-  /** Whether trace headers are sent to the service. Default false. */
+  /** Whether to send trace headers to the service. Default `false`. */
   readonly propagateTrace?: boolean | undefined
 }
 
 /**
- * Where fingerprints come from: 32 lower-case hex digits for each login. Cryptographically random by default; provide
- * another one to `layer` for logins that can be told in advance.
+ * The source of fingerprints: 32 lower-case hex digits for each login. The default is cryptographically random. Provide
+ * another one to the layer, which reads it when it is built, for deterministic logins, in tests for instance.
  *
  * @since 0.1.0
  * @category references
+ * @example
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Auth from "effect-gptalk/Auth"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const FingerprintLive = Layer.succeed(Auth.Fingerprint, Effect.succeed("0123456789abcdef0123456789abcdef"))
+ *
+ * // Still needs an HttpClient.
+ * const GPTalkLive = GPTalk.layer().pipe(Layer.provide(FingerprintLive))
  */
 export class Fingerprint extends Context.Reference<Fingerprint>()("effect-gptalk/Auth/Fingerprint", {
   defaultValue: (): Effect.Effect<string> => Effect.sync(() => randomHex(16))
 }) {}
 
 /**
- * The service, whose logins run in the scope that it is made in.
+ * Makes the service. Its logins run in the scope of this effect, not in that of a call. An invalid option fails each
+ * call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -245,8 +261,8 @@ const makeWith = Effect.fnUntraced(function*(
 })
 
 /**
- * An `Auth` whose logins run as long as the layer lives. An option that is not valid fails each call with
- * `InvalidRequestError`.
+ * `Auth` as a layer. Logins run in the scope of the layer: a call that is interrupted does not end a login that others
+ * wait for. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category layers

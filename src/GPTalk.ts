@@ -1,5 +1,5 @@
 /**
- * GPTalk as a service: a reply as a `Stream` of deltas, or whole.
+ * The client: a reply as a `Stream` of deltas, or as a whole text.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ import * as Message from "./Message.js"
 import * as Protocol from "./Protocol.js"
 
 /**
- * The client of a service.
+ * The client of one GPTalk service.
  *
  * @since 0.1.0
  * @category tags
@@ -37,7 +37,7 @@ import * as Protocol from "./Protocol.js"
 export class GPTalk extends Context.Tag("effect-gptalk/GPTalk")<GPTalk, Service>() {}
 
 /**
- * The two ways to ask: for the deltas of a reply, or for all of it.
+ * The two kinds of call: one gives the deltas of a reply, the other the whole reply.
  *
  * @since 0.1.0
  * @category models
@@ -45,17 +45,17 @@ export class GPTalk extends Context.Tag("effect-gptalk/GPTalk")<GPTalk, Service>
 export interface Service {
   /**
    * The deltas of the reply, as they arrive: never empty, always well-formed Unicode. Nothing is sent until the stream
-   * is run, and each run is an exchange of its own.
+   * runs, and each run sends its own requests.
    */
   readonly streamText: (request: Request) => Stream.Stream<string, GPTalkError>
   /** The whole reply. */
   readonly generateText: (request: Request) => Effect.Effect<string, GPTalkError>
-  /** The model of a request that names none, where that is known. */
+  /** The model of a request that names none, if it is known. */
   readonly model?: string | undefined
 }
 
 /**
- * What can be said with a request beside the text; all of it can be left out.
+ * Optional settings of a request.
  *
  * @since 0.1.0
  * @category models
@@ -65,14 +65,15 @@ export interface RequestOptions {
   readonly model?: string | undefined
   /** Default 0. */
   readonly temperature?: number | undefined
-  /** What the wire calls `prompt`. Default empty. */
+  /** The system prompt; the protocol's `prompt`. Default: empty. */
   readonly systemPrompt?: string | undefined
-  /** How many messages the service may keep as context; the wire's `ctx_msg_count`. Default 3. */
+  /** How many messages the service may keep as context; the protocol's `ctx_msg_count`. Default 3. */
   readonly contextMessages?: number | undefined
 }
 
 /**
- * What to ask: the messages of a conversation, or one prompt, which goes over the wire as it is.
+ * A request: either the messages of a conversation, at least one, or a prompt, which is sent as it is. Messages are
+ * sent as the text that `Message.toPrompt` makes of them.
  *
  * @since 0.1.0
  * @category models
@@ -85,36 +86,36 @@ export type Request =
   )
 
 /**
- * The options of the layers; all of them can be left out.
+ * The options of the layers. All are optional.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options extends Auth.Options {
-  /** Used where a request names none. Default `gpt-3.5-turbo`. */
+  /** The model of requests that name none. Default `gpt-3.5-turbo`. */
   readonly model?: string | undefined
   /**
-   * How often an exchange is begun again before its first delta, by `generateText` too. Default 2.
+   * How many times a call is retried before its first delta, `generateText` too. Default 2.
    *
-   * It is after an error with `isRetryable`: of statuses 408, 429, 500, 502, 503 and 504, so not for an error in a 2xx
-   * answer. The wait is 0.5 seconds, doubling to 8, each shorter by up to a fifth. `Retry-After` takes the place of that
-   * up to 60 seconds; beyond it the call fails at once.
+   * Only errors with `isRetryable` are retried. Of statuses these are 408, 429, 500, 502, 503 and 504, so an error in a
+   * 2xx response is not retried. The delay is 0.5 seconds, doubling to 8 seconds, each shortened by up to a fifth.
+   * `Retry-After` replaces the delay, up to 60 seconds; if it is longer, the call fails at once.
    */
   readonly retries?: number | undefined
   readonly timeouts?: {
-    /** From a request to its whole JSON answer, or to the headers of the stream. Default 30 seconds. */
+    /** From a request to its whole JSON response, or to the headers of the stream. Default 30 seconds. */
     readonly response?: Duration.DurationInput | undefined
     /** From the headers of the stream to its first delta. Default 60 seconds. */
     readonly firstDelta?: Duration.DurationInput | undefined
     /** After the first delta, from the last good frame to the next. Default 60 seconds. */
     readonly idle?: Duration.DurationInput | undefined
   } | undefined
-  /** The largest frame, in bytes. Default 16 MiB. */
+  /** The largest frame of a stream, in bytes. Default 16 MiB. */
   readonly maxFrameSize?: number | undefined
 }
 
 /**
- * What is known of the public service.
+ * Facts about the public service, which no longer works.
  *
  * @since 0.1.0
  * @category constants
@@ -160,7 +161,7 @@ const toAsked = (
   })
 
 /**
- * The service, on an `HttpClient` and an `Auth` from the context. An option that is not valid fails each call with
+ * Makes the service from the `HttpClient` and the `Auth` of the context. An invalid option fails each call with
  * `InvalidRequestError`.
  *
  * @since 0.1.0
@@ -203,7 +204,8 @@ const makeWith = Effect.fnUntraced(function*(
 })
 
 /**
- * The deltas of the reply, as they arrive: never empty, always well-formed Unicode; joined, they are the reply.
+ * The deltas of the reply, as they arrive: never empty, always well-formed Unicode. Joined, they are the whole reply.
+ * Nothing is sent until the stream runs, and each run sends its own requests.
  *
  * @since 0.1.0
  * @category accessors
@@ -222,25 +224,55 @@ export const streamText = (request: Request): Stream.Stream<string, GPTalkError,
  *
  * @since 0.1.0
  * @category accessors
+ * @example
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const program = GPTalk.generateText({
+ *   messages: [
+ *     { role: "system", content: "Be brief." },
+ *     { role: "user", content: "What is a monad?" }
+ *   ],
+ *   temperature: 0.5
+ * })
  */
 export const generateText = (request: Request): Effect.Effect<string, GPTalkError, GPTalk> =>
   Effect.flatMap(GPTalk, (service) => service.generateText(request))
 
 /**
- * GPTalk on an `Auth` that is given, for instance one that several layers share.
+ * GPTalk with an `Auth` from the context, so that several layers can share one session.
  *
- * A session of the `Auth` goes to the `url` that is given here, so give `url` and `headers` to both. `usageLimit` has no
- * effect here: it is the `Auth`'s.
+ * Give the same `url` and `headers` to both, since the session token is sent to the `url` of this layer. `usageLimit`
+ * has no effect here: it is an option of `Auth.layer`. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category layers
+ * @example
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Auth from "effect-gptalk/Auth"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const url = "http://localhost:8787"
+ * const Quick = GPTalk.layerWithoutAuth({ url, retries: 0, timeouts: { firstDelta: "5 seconds" } })
+ * const Patient = GPTalk.layerWithoutAuth({ url, timeouts: { firstDelta: "5 minutes" } })
+ *
+ * // Both take the `Auth` and the `HttpClient` of the program.
+ * const program = Effect.all([
+ *   GPTalk.generateText({ prompt: "Name a color." }).pipe(Effect.provide(Quick)),
+ *   GPTalk.generateText({ prompt: "Write a poem." }).pipe(Effect.provide(Patient))
+ * ])
+ *
+ * const AuthLive = Auth.layer({ url }).pipe(Layer.provideMerge(FetchHttpClient.layer))
+ *
+ * program.pipe(Effect.provide(AuthLive), Effect.runPromise)
  */
 export const layerWithoutAuth = (
   options?: Options
 ): Layer.Layer<GPTalk, never, HttpClient.HttpClient | Auth.Auth> => Layer.effect(GPTalk, make(options))
 
 /**
- * GPTalk with an `Auth` of its own. An option that is not valid fails each call with `InvalidRequestError`.
+ * GPTalk with an `Auth` of its own. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category layers
@@ -249,18 +281,30 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
   Layer.provide(layerWithoutAuth(options), Auth.layer(options))
 
 /**
- * The same with options from `Config`. With none given, each option is read from a variable of its own, where it is
- * set: `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
+ * GPTalk with options from `Config`. Without an argument, each option is read from its own variable, if that is set:
+ * `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
  * `GPTALK_TIMEOUT_RESPONSE`, `GPTALK_TIMEOUT_FIRST_DELTA`, `GPTALK_TIMEOUT_IDLE` (`30 seconds`, `500ms`, `1h 30m`),
- * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`.
+ * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`. An invalid value is a
+ * `ConfigError` that names its variable.
  *
- * A value that is not valid is a `ConfigError` that names its variable.
- *
- * With options given, none of these variables is read. A `ConfigError` of one of them names what that `Config` names; for
- * a value that the `Config` gives and that is not valid, its path is empty, and its message names the option.
+ * With options of your own, none of these variables is read. If a `Config` among them fails, the `ConfigError` names
+ * what that `Config` names. If it succeeds with an invalid value, the path of the `ConfigError` is empty, and its
+ * message names the option.
  *
  * @since 0.1.0
  * @category layers
+ * @example
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as Config from "effect/Config"
+ * import * as Layer from "effect/Layer"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const GPTalkLive = GPTalk.layerConfig({
+ *   url: Config.string("CHAT_URL"),
+ *   model: Config.succeed("gpt-4"),
+ *   retries: Config.integer("CHAT_RETRIES").pipe(Config.withDefault(5)),
+ *   timeouts: { idle: Config.duration("CHAT_IDLE_TIMEOUT") }
+ * }).pipe(Layer.provide(FetchHttpClient.layer))
  */
 export const layerConfig = (
   options: Config.Config.Wrap<Options> = defaultOptions
