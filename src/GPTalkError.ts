@@ -1,8 +1,11 @@
 /**
- * Everything that can go wrong with a GPTalk call, as one family of tagged, schema-backed errors.
+ * All failures of a GPTalk call, as a union of tagged, schema-backed errors.
  *
- * No error holds a token, a fingerprint or a prompt: foreign errors are reduced to a name, a code and a message
- * before they come here, and the service's own words are cleared of secrets.
+ * Each error has a `message` of one sentence, and `isRetryable`: whether the client retries a call that fails this way
+ * before its first delta. `step` names the request that failed; `InvalidRequestError` has none.
+ *
+ * No error holds a token, a fingerprint or a prompt: errors of the `HttpClient` are reduced to a name, a code and a
+ * message, and secrets are removed from the text of the service.
  *
  * @since 0.1.0
  */
@@ -11,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
- * Which of the three requests of an exchange an error belongs to.
+ * Which of the three requests of a call failed.
  *
  * @since 0.1.0
  * @category models
@@ -35,7 +38,7 @@ const again = (retryAfter: Option.Option<Duration.Duration>): string =>
   })
 
 /**
- * The request (or an option of the layer) breaks its schema. Nothing was sent.
+ * The request, or an option of the layer, does not match its schema. Nothing was sent. `issue` says what is wrong.
  *
  * @since 0.1.0
  * @category errors
@@ -52,7 +55,7 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
 }
 
 /**
- * The login, or `text` with a session that had just been issued, was answered with 401 or 403.
+ * The service answered 401 or 403 to the login, or to `text` with a session just issued.
  *
  * @since 0.1.0
  * @category errors
@@ -71,7 +74,7 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
 }
 
 /**
- * The service answered 429. `retryAfter` is what it asked to be waited, where it did.
+ * The service answered 429. `retryAfter` is the delay of the `Retry-After` header, if there was one.
  *
  * @since 0.1.0
  * @category errors
@@ -88,9 +91,11 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
 }
 
 /**
- * Another status outside 2xx, or an answer or a frame that carries an error in place of what was asked.
+ * The service answered with another status outside 2xx, or a 2xx response or a frame holds an error instead of what was
+ * asked for. Only the statuses 408, 429, 500, 502, 503 and 504 are retryable.
  *
- * `code` and `detail` are the service's own, cut to 200 characters and cleared of tokens and prompt.
+ * `code` and `detail` are those of the service, cut to 200 characters, with tokens and prompt removed. `retryAfter` is
+ * the delay of the `Retry-After` header, if there was one.
  *
  * @since 0.1.0
  * @category errors
@@ -118,7 +123,7 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("effect-gptal
 }
 
 /**
- * What is kept of a foreign error: enough to act on, nothing that could hold a secret.
+ * What is kept of an error of the `HttpClient`: enough to act on, nothing that could hold a secret.
  *
  * @since 0.1.0
  * @category models
@@ -148,7 +153,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
 }
 
 /**
- * One of the three timeouts ran out: `phase` says which, `after` how long it was.
+ * One of the three timeouts expired: `phase` is its name, `after` its length.
  *
  * @since 0.1.0
  * @category errors
@@ -166,8 +171,8 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptal
 }
 
 /**
- * The service does not keep to the protocol. `issue` says where, what was expected and what kind of thing was
- * found, never the value.
+ * The service broke the protocol: a response is not JSON, has the wrong shape or is too large, or a frame contradicts
+ * text already handed on. `issue` says where, what was expected and what kind of value was found, never the value.
  *
  * @since 0.1.0
  * @category errors
@@ -184,7 +189,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("effect-gpt
 }
 
 /**
- * The stream ended before `[DONE]`, or broke after a delta. `text` is all of the reply that arrived.
+ * The stream ended before `[DONE]`, or the connection broke after a delta. `text` is all of the reply that arrived.
  *
  * @since 0.1.0
  * @category errors
@@ -203,10 +208,23 @@ export class IncompleteReplyError
 }
 
 /**
- * All errors of this package, as a schema: for logs, queues and RPC.
+ * All errors of a call, as a schema: for logs, queues and RPC.
  *
  * @since 0.1.0
  * @category errors
+ * @example
+ * import * as Duration from "effect/Duration"
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import * as GPTalk from "effect-gptalk/GPTalk"
+ *
+ * const program = GPTalk.generateText({ prompt: "Hi" }).pipe(
+ *   Effect.catchTags({
+ *     RateLimitError: ({ retryAfter }) =>
+ *       Effect.succeed(`Busy for ${Option.match(retryAfter, { onNone: () => "a while", onSome: Duration.format })}.`),
+ *     IncompleteReplyError: ({ text }) => Effect.succeed(`${text} …`)
+ *   })
+ * )
  */
 export const GPTalkError = Schema.Union(
   InvalidRequestError,

@@ -1,8 +1,10 @@
 /**
- * GPTalk as a `LanguageModel` of `@effect/ai`: `generateText`, `streamText`, `generateObject` and `Chat` work on it.
+ * GPTalk as a `LanguageModel` of `@effect/ai`, for `generateText`, `streamText`, `generateObject` and `Chat`.
  *
- * The protocol carries text only. A prompt with a file, a tool call or a tool result, and a toolkit, fail with
- * `MalformedInput`; reasoning parts are left out. The service counts no tokens, so the usage is unknown.
+ * The protocol carries text only. A prompt with a file, a tool call or a tool result fails with `MalformedInput`, and
+ * so does a toolkit. Reasoning parts are left out. The service counts no tokens, so the usage is unknown.
+ *
+ * Needs `@effect/ai`.
  *
  * @since 0.1.0
  */
@@ -28,14 +30,14 @@ import { findObject } from "./internal/aiObject.js"
 import { toMessages } from "./internal/aiPrompt.js"
 
 /**
- * What the calls of one program, or of a part of it, ask for; laid over what the layer was made with.
+ * Configuration for the calls of a part of a program, merged over the layer's options.
  *
  * @since 0.1.0
  * @category configuration
  */
 export class Config extends Context.Tag("effect-gptalk/GPTalkLanguageModel/Config")<Config, Config.Service>() {
   /**
-   * What is in force here, if anything is.
+   * The configuration of the context, or `undefined` if there is none.
    *
    * @since 0.1.0
    */
@@ -60,7 +62,7 @@ export declare namespace Config {
 }
 
 /**
- * How the model is set up: what its calls ask for unless `Config` says otherwise.
+ * The options of the layer. `Config` overrides them for a part of a program.
  *
  * @since 0.1.0
  * @category models
@@ -68,11 +70,13 @@ export declare namespace Config {
 export interface Options {
   /** Default: the model of the `GPTalk` layer. */
   readonly model?: string | undefined
+  /** The other settings of each request. Default: those of `GPTalk.RequestOptions`. */
   readonly config?: Omit<Config.Service, "model"> | undefined
 }
 
 /**
- * The model as a `Layer` that also says who provides it: `"gptalk"`.
+ * The model as an `@effect/ai` `Model`: a layer that also names its provider, `"gptalk"`. Without a name, it is the
+ * model of the `GPTalk` layer.
  *
  * @since 0.1.0
  * @category models
@@ -100,13 +104,14 @@ export const model = (
   AiModel.make("gptalk", layer({ model, config }))
 
 /**
- * The service. Every failure of its calls is an `AiError`:
+ * Makes the `LanguageModel` service. Every failure of its calls is an `AiError`:
  *
- * - `MalformedInput`: the protocol has no room for what was asked, or the request is not valid. Nothing was sent.
- * - `HttpRequestError`: no connection, or a timeout.
- * - `HttpResponseError`: a status that is no success; for 429, `retry-after` in seconds stands in its headers.
- * - `MalformedOutput`: the reply broke off, breaks the protocol, or holds no object that fits the schema.
- * - `UnknownError`: an error that the service sent with a status of success.
+ * - `MalformedInput`: the protocol cannot carry what was asked, or the request is invalid. Nothing was sent.
+ * - `HttpRequestError`: no connection, or a timeout. The `GPTalkError` is its `cause`.
+ * - `HttpResponseError`: a status outside 2xx. If the service sent `Retry-After`, its headers hold `retry-after`, in
+ *   seconds.
+ * - `MalformedOutput`: the reply broke off, breaks the protocol, or holds no object that matches the schema.
+ * - `UnknownError`: the service sent an error with a 2xx status.
  *
  * @since 0.1.0
  * @category constructors
@@ -144,7 +149,7 @@ export const make = (options?: Options): Effect.Effect<LanguageModel.Service, ne
     }))
 
 /**
- * The service as a layer. With no `model`, that of the `GPTalk` layer answers.
+ * The `LanguageModel` as a layer. Without `model`, it is the model of the `GPTalk` layer.
  *
  * @since 0.1.0
  * @category layers
@@ -165,7 +170,8 @@ export const layer = (options?: Options): Layer.Layer<LanguageModel.LanguageMode
   Layer.effect(LanguageModel.LanguageModel, make(options))
 
 /**
- * Lays `overrides` over the configuration of all calls within an effect, and over what their layer was made with.
+ * Merges `overrides` over the configuration of all calls within an effect, and over the options of their layer. A field
+ * that is `undefined` overrides nothing.
  *
  * @since 0.1.0
  * @category configuration
