@@ -1,5 +1,5 @@
 /**
- * The GPTalk protocol, served: three routes on an `HttpLayerRouter`, answering from a `Responder`.
+ * A server of the GPTalk protocol: three routes on an `HttpLayerRouter`, with replies from a `Responder`.
  *
  * @since 0.1.0
  */
@@ -26,28 +26,32 @@ import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
 /**
- * For how much a login is good, and what bounds the memory that clients can make the server hold.
+ * Limits of sessions, and of the memory that clients can make the server hold. All are optional; `layer` lists the
+ * status that a client gets beyond each.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** How many replies a login is good for. Default 5. */
+  /** How many replies a login is good for. Default 5; beyond that `text` answers 403. */
   readonly usageLimit?: number | undefined
-  /** How long a session lives. Default 1 hour. */
+  /** How long a session lives. Default 1 hour; after that `text` answers 401. */
   readonly sessionLifetime?: Duration.DurationInput | undefined
-  /** How long a stream token waits for its GET. Default 1 minute. */
+  /** How long a stream token, good for one GET, is valid. Default 1 minute; after that `stream` answers 403. */
   readonly streamTokenLifetime?: Duration.DurationInput | undefined
   /**
-   * How many sessions are kept. Default 10,000. When there are more, spent ones go first, then the oldest of those
-   * never used; when all are in use, a login is answered with 429.
+   * How many sessions are kept. Default 10,000. When there is no room for another, the server drops the expired ones,
+   * else one that is used up, else the oldest that was never used. When all are in use, `login` answers 429.
    */
   readonly maxSessions?: number | undefined
-  /** How many stream tokens wait at once, each with its prompt. Default 1,000; beyond that `text` answers 429. */
+  /**
+   * How many stream tokens wait for their GET at once, each with its prompt. Default 1,000; beyond that, or when the
+   * waiting prompts exceed 64 MiB of memory, `text` answers 429.
+   */
   readonly maxStreamTokens?: number | undefined
-  /** How many replies run at once. Default 1,000; beyond that `stream` answers 429, and the token stays good. */
+  /** How many replies run at once. Default 1,000; beyond that `stream` answers 429, and the token stays valid. */
   readonly maxReplies?: number | undefined
-  /** The largest request body, in bytes. Default 1 MiB. */
+  /** The largest request body, in bytes. Default 1 MiB; a larger one is answered with 413. */
   readonly maxBodySize?: number | undefined
 }
 
@@ -118,17 +122,43 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
 )
 
 /**
- * The three routes of the protocol, below `/api/chatgpt/`. Every error there is JSON of the shape `{"code", "msg"}` with
- * the status of its code: 400, 401, 403, 404, 413 or 429. What names nothing below it, as `/api/chatgpt/` itself, or has
- * a broken escape in it, as `/api/chatgpt/%zz`, comes to no route of this package, but to the router's own 404.
+ * The three routes of the protocol, below `/api/chatgpt/`. The server sends the headers of a stream at once, before the
+ * first delta. A responder that fails ends the reply with an error frame and without `[DONE]`.
  *
- * Each layer has sessions of its own, in memory; tokens come from the platform's cryptographic source. URLs of
- * `stream`, which hold a token, stay out of the HTTP server's log and spans.
+ * Every error of these routes is JSON of the shape `{"code", "msg"}`, and `code` is the status:
  *
- * With an option that is not valid the layer dies when it is built.
+ * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token.
+ * - 401: a `text` without a bearer token, or whose session is unknown or older than `sessionLifetime`.
+ * - 403: a session without a reply left (`usageLimit`); a stream token that is unknown, was used, or is older than
+ *   `streamTokenLifetime`.
+ * - 404: another path below `/api/chatgpt/`, or another method.
+ * - 413: a body larger than `maxBodySize`.
+ * - 429, with `retry-after: 1`: `maxSessions`, `maxStreamTokens` or `maxReplies` is reached.
+ *
+ * `/api/chatgpt/` itself, and a path with a broken escape such as `/api/chatgpt/%zz`, match no route of this package
+ * and get the router's own 404.
+ *
+ * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform. URLs of
+ * `stream`, which contain a token, stay out of the HTTP server's log and spans.
+ *
+ * With an invalid option the layer dies when it is built.
  *
  * @since 0.1.0
  * @category layers
+ * @example
+ * import { HttpLayerRouter } from "@effect/platform"
+ * import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+ * import * as Responder from "effect-gptalk/Responder"
+ * import { createServer } from "node:http"
+ *
+ * const Server = HttpLayerRouter.serve(GPTalkServer.layer({ usageLimit: 50, sessionLifetime: "1 day" })).pipe(
+ *   Layer.provide(Responder.layerEcho),
+ *   Layer.provide(NodeHttpServer.layer(() => createServer(), { host: "127.0.0.1", port: 8787 }))
+ * )
+ *
+ * Layer.launch(Server).pipe(NodeRuntime.runMain)
  */
 export const layer = (
   options?: Options

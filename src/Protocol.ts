@@ -1,12 +1,12 @@
 /**
- * The GPTalk wire protocol as facts: paths, headers and the schemas of every body, for client and server alike.
+ * The GPTalk wire protocol: paths, headers and the schemas of all bodies, for client and server alike.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * The origin of the public service, which stopped working in March 2024.
+ * The default URL of a client: that of the public service, which stopped working in March 2024.
  *
  * @since 0.1.0
  * @category constants
@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 export const defaultUrl = "https://gptalk.net"
 
 /**
- * The model that is asked where nobody names one.
+ * The model of a request when neither it nor the layer names one.
  *
  * @since 0.1.0
  * @category constants
@@ -22,7 +22,7 @@ export const defaultUrl = "https://gptalk.net"
 export const defaultModel = "gpt-3.5-turbo"
 
 /**
- * How many replies the service gives for one login.
+ * How many replies one login is good for, unless an option says otherwise.
  *
  * @since 0.1.0
  * @category constants
@@ -50,12 +50,17 @@ export const paths = {
 export const done = "[DONE]"
 
 /**
- * The headers that go with all three requests unless a caller replaces them. Time is in Unix seconds.
+ * The headers of all three requests, unless the options of a layer replace them.
  *
  * @since 0.1.0
  * @category headers
  */
-export const defaultHeaders = (options: { readonly origin: string; readonly now: number }): Record<string, string> => ({
+export const defaultHeaders = (options: {
+  /** The origin of the service's URL. */
+  readonly origin: string
+  /** The time, in Unix seconds. */
+  readonly now: number
+}): Record<string, string> => ({
   "accept": "*/*",
   "accept-language": "en-US,en;q=0.9",
   "content-type": "application/json",
@@ -87,7 +92,7 @@ export const LoginRequest = Schema.Struct({
 }).annotations({ identifier: "LoginRequest" })
 
 /**
- * The answer to `login`. `expires_at` is in Unix seconds.
+ * The response to `login`: a session token. `expires_at` is in Unix seconds.
  *
  * @since 0.1.0
  * @category schemas
@@ -100,7 +105,7 @@ export const LoginAnswer = Schema.Struct({
 }).annotations({ identifier: "LoginAnswer" })
 
 /**
- * The body of `text`.
+ * The body of `text`. `content` is the prompt, `prompt` the system prompt; `created_at` is in Unix seconds.
  *
  * @since 0.1.0
  * @category schemas
@@ -127,7 +132,7 @@ export const TextRequest = Schema.Struct({
 export interface TextRequest extends Schema.Schema.Type<typeof TextRequest> {}
 
 /**
- * The answer to `text`: a stream token, good for one `stream`.
+ * The response to `text`: a stream token, good for one `stream` request.
  *
  * @since 0.1.0
  * @category schemas
@@ -137,7 +142,7 @@ export const TextAnswer = Schema.Struct({
 }).annotations({ identifier: "TextAnswer" })
 
 /**
- * One frame of `stream`: the whole reply so far. Other fields may stand beside it.
+ * One frame of `stream`: the whole reply so far. It may have other fields.
  *
  * @since 0.1.0
  * @category schemas
@@ -145,7 +150,7 @@ export const TextAnswer = Schema.Struct({
 export const Frame = Schema.Struct({ content: Schema.String }).annotations({ identifier: "Frame" })
 
 /**
- * The error that stands in place of an answer or a frame.
+ * An error in place of a response or a frame.
  *
  * @since 0.1.0
  * @category schemas

@@ -1,5 +1,5 @@
 /**
- * What the server answers with.
+ * The source of a server's replies.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 
 /**
- * The service that `GPTalkServer` asks for each reply.
+ * The service from which `GPTalkServer` gets each reply.
  *
  * @since 0.1.0
  * @category tags
@@ -16,21 +16,21 @@ import * as Stream from "effect/Stream"
 export class Responder extends Context.Tag("effect-gptalk/Responder")<Responder, Service>() {}
 
 /**
- * One question in, the deltas of one reply out.
+ * A function from a request to the deltas of its reply.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
   /**
-   * The deltas of the reply. A failure ends the reply with an error frame that does not say why; when the client goes
-   * away, the stream is interrupted.
+   * The deltas of the reply; empty ones are skipped. A failure or a defect ends the reply with an error frame that does
+   * not say why, and the server logs the cause. When the client disconnects, the stream is interrupted.
    */
   readonly respond: (request: Request) => Stream.Stream<string, unknown>
 }
 
 /**
- * What a client asked, as it came over the wire.
+ * The request of a client, as it was sent.
  *
  * @since 0.1.0
  * @category models
@@ -39,23 +39,39 @@ export interface Request {
   readonly prompt: string
   readonly model: string
   readonly temperature: number
-  /** Empty where the client gave none. */
+  /** Empty if the client sent none. */
   readonly systemPrompt: string
+  /** How many messages the service may keep as context; the protocol's `ctx_msg_count`. */
   readonly contextMessages: number
 }
 
 /**
- * A responder from a function; however it fails, the client learns only that it did.
+ * A responder from a function. When its stream fails, the client learns only that it failed; the server logs the cause.
  *
  * @since 0.1.0
  * @category constructors
  * @example
  * import * as Responder from "effect-gptalk/Responder"
- * import * as Layer from "effect/Layer"
  * import * as Stream from "effect/Stream"
  *
  * const shout = Responder.make(({ prompt }) => Stream.make(prompt.toUpperCase(), "!"))
- * const layer = Layer.succeed(Responder.Responder, shout)
+ * const layer = Responder.layer(shout)
+ * @example
+ * import * as Responder from "effect-gptalk/Responder"
+ * import * as Context from "effect/Context"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Stream from "effect/Stream"
+ *
+ * class Database extends Context.Tag("Database")<Database, {
+ *   readonly find: (words: string) => Stream.Stream<string, Error>
+ * }>() {}
+ *
+ * // A layer that needs the Database.
+ * const layer = Layer.effect(
+ *   Responder.Responder,
+ *   Effect.map(Database, (database) => Responder.make(({ prompt }) => database.find(prompt)))
+ * )
  */
 export const make = <E>(respond: (request: Request) => Stream.Stream<string, E>): Service => Responder.of({ respond })
 
@@ -81,7 +97,7 @@ const pieces = (text: string): ReadonlyArray<string> => {
 export const echo: Service = make(({ prompt }) => Stream.fromIterable(pieces(`You said: ${prompt}`)))
 
 /**
- * A responder as the one that the server asks.
+ * A layer from a responder that needs no services. With services, use `Layer.effect`: see `make`.
  *
  * @since 0.1.0
  * @category layers
@@ -89,7 +105,7 @@ export const echo: Service = make(({ prompt }) => Stream.fromIterable(pieces(`Yo
 export const layer = (responder: Service): Layer.Layer<Responder> => Layer.succeed(Responder, responder)
 
 /**
- * The server answers `You said: <prompt>`, as with `echo`.
+ * `echo` as a layer: the server answers `You said: <prompt>`.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * A `Responder` that answers from an `@effect/ai` `LanguageModel`: a server in front of a model.
+ * A `Responder` that takes its replies from an `@effect/ai` `LanguageModel`: a server in front of a model.
  *
  * Needs `@effect/ai`.
  *
@@ -18,10 +18,10 @@ import * as Stream from "effect/Stream"
 import * as Responder from "./Responder.js"
 
 /**
- * Why a model gave no whole reply, and with what status where its provider answered with one.
+ * Why a model gave no complete reply, with the status of its provider's response, if there was one.
  *
- * Errors of `@effect/ai` hold the request, with the prompt and the provider's key; what fails a reply is logged by the
- * server, so none of that is kept here.
+ * Errors of `@effect/ai` hold the request, with the prompt and the key of the provider. The server logs the failure of
+ * a reply, so none of that is kept here.
  *
  * @since 0.1.0
  * @category errors
@@ -36,12 +36,12 @@ export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/Mo
 }
 
 /**
- * The prompt goes to the model as it came over the wire, as the text of one user message, after the system prompt
- * where there is one. Only the text of the reply is handed on.
+ * Makes a responder from the `LanguageModel` of the context. The model gets the prompt unchanged, as the text of one
+ * user message, after the system prompt if there is one. Only the text of its reply is sent to the client.
  *
- * A `LanguageModel` is asked for neither a name nor a temperature: those of the request are left to whoever builds
- * the model. An error of the model fails the reply with `ModelError`, as does a reply that it breaks off or that its
- * limit of tokens or a content filter cuts off; when the client goes away, the model is interrupted.
+ * The `model` and the `temperature` of the request are ignored: set them where the model is made. The reply fails with
+ * `ModelError` when the model fails, when its reply breaks off, and when its token limit or a content filter ends the
+ * reply. When the client disconnects, the call to the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -52,7 +52,7 @@ export const fromLanguageModel: Effect.Effect<Responder.Service, never, Language
 )
 
 /**
- * The server answers from the `LanguageModel`, as with `fromLanguageModel`.
+ * `fromLanguageModel` as a layer.
  *
  * @since 0.1.0
  * @category layers
