@@ -2,9 +2,9 @@
  * For tests of programs that use GPTalk: an `HttpClient` that the real server routes answer in memory, with replies
  * and faults that the test chooses. No socket is opened, and with `TestClock` no time passes.
  *
- * So under `it.effect` a call that is tried again sleeps for the backoff, and one that is stalled until its timeout,
- * and neither ever ends. Fork the call and use `TestClock.adjust`, or use `it.live`; against the backoff,
- * `GPTalk.layer({ retries: 0 })` does too.
+ * Under `it.effect` a call that is retried therefore sleeps for its backoff, and one that is stalled waits for its
+ * timeout: neither ever ends. Fork the call and use `TestClock.adjust`, or use `it.live`. To avoid the backoff,
+ * `GPTalk.layer({ retries: 0 })` is enough.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
 /**
- * One reply: whole, as its deltas, or as a stream of them.
+ * One reply: a whole text, a list of deltas, or a stream of deltas.
  *
  * @since 0.1.0
  * @category models
@@ -40,31 +40,31 @@ import * as Responder from "./Responder.js"
 export type Reply = string | ReadonlyArray<string> | Stream.Stream<string, unknown>
 
 /**
- * What the service answers, and what goes wrong with it.
+ * The replies of the service and its faults. All are optional.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   /**
-   * The replies, used one after another as streams are answered, or a function that answers each request. A call for
-   * which no reply is left dies. Default: `You said: <prompt>`, delta by delta.
+   * The replies, used one after another, or a function from the request to its reply. A call for which no reply is left
+   * dies. Default: `You said: <prompt>`, delta by delta.
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
-  /** What goes wrong, by step: one fault for all requests of it, or a list of which the n-th meets the n-th request. */
+  /** The faults of each step: one for all its requests, or a list whose n-th entry applies to the n-th request. */
   readonly faults?: {
     readonly login?: Faults<Fault> | undefined
     readonly text?: Faults<Fault | Revoke> | undefined
     readonly stream?: Faults<Fault> | undefined
   } | undefined
-  /** How the server is set up: for how many replies a session is good, how long it lives. */
+  /** The options of the server, such as `usageLimit` and `sessionLifetime`. Default: those of `GPTalkServer.layer`. */
   readonly server?: GPTalkServer.Options | undefined
 }
 
 type Faults<A> = A | ReadonlyArray<A | undefined>
 
 /**
- * A request that was made. Tokens and fingerprints are left out.
+ * A request that was made, without tokens and fingerprint.
  *
  * @since 0.1.0
  * @category models
@@ -73,14 +73,14 @@ export interface Received {
   readonly step: Step
   /** Without `authorization`. */
   readonly headers: Readonly<Record<string, string>>
-  /** What was asked; only `text` asks. */
+  /** What `text` asked, as a `Responder` gets it. `undefined` for the other steps. */
   readonly asked: Responder.Request | undefined
-  /** Unix milliseconds, of `Clock`. */
+  /** When the request was made, by `Clock`, in Unix milliseconds. */
   readonly at: number
 }
 
 /**
- * The requests made so far, in order. It comes with `layerHttpClient`.
+ * The requests made so far, in order. `layerHttpClient` provides it.
  *
  * @since 0.1.0
  * @category tags
@@ -112,7 +112,7 @@ export class Requests extends Context.Tag("effect-gptalk/GPTalkTest/Requests")<
 export const requests: Effect.Effect<ReadonlyArray<Received>, never, Requests> = Effect.flatten(Requests)
 
 /**
- * Something that goes wrong with one request. See the constructors.
+ * A fault of one request. See the constructors.
  *
  * @since 0.1.0
  * @category faults
@@ -127,7 +127,7 @@ export type Fault =
 type AnswerHeaders = Readonly<Record<string, string>>
 
 /**
- * There is no connection. The call is tried again after a backoff, which passes on `TestClock` only when that is
+ * The connection is refused. The client retries the call after a backoff, which passes on `TestClock` only when that is
  * adjusted.
  *
  * @since 0.1.0
@@ -164,7 +164,7 @@ export interface Revoke {
 }
 
 /**
- * For `text`: the session that the request came with is over, with 401, for this request and all that follow.
+ * For `text`: the service ends the session of the request. This request, and all later ones of the session, get a 401.
  *
  * @since 0.1.0
  * @category faults
@@ -177,8 +177,8 @@ export interface Revoke {
 export const revoke: Revoke = { _tag: "Revoke" }
 
 /**
- * This answer in place of the server's, with a status from 200 to 599; any other throws a `RangeError`. A body that is
- * no string is sent as JSON; default is none.
+ * A response in place of the server's. The status is from 200 to 599; any other throws a `RangeError`. A string is sent
+ * as it is, any other body as JSON. Default: no body.
  *
  * @since 0.1.0
  * @category faults
@@ -207,7 +207,7 @@ export const answer = (
 }
 
 /**
- * Nothing comes any more: after so many frames of the reply, or, without `after`, not even an answer.
+ * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all.
  *
  * @since 0.1.0
  * @category faults
@@ -220,7 +220,7 @@ export const stall = (options?: { readonly after?: number | undefined }): Fault 
   options?.after === undefined ? { _tag: "Silence" } : { _tag: "Stall", after: options.after }
 
 /**
- * The connection breaks: after so many frames of the reply; default 0.
+ * The connection breaks after `after` frames of the reply. Default 0.
  *
  * @since 0.1.0
  * @category faults
@@ -231,7 +231,7 @@ export const cutOff = (options?: { readonly after?: number | undefined }): Fault
 })
 
 /**
- * The answer ends as if it were whole: after so many frames of the reply, and so without `[DONE]`; default 0.
+ * The response ends normally after `after` frames of the reply, and so without `[DONE]`. Default 0.
  *
  * @since 0.1.0
  * @category faults
@@ -242,7 +242,7 @@ export const end = (options?: { readonly after?: number | undefined }): Fault =>
 })
 
 /**
- * This line comes between the frames of the reply: after so many of them; default 0. `[DONE]` is the last frame.
+ * Inserts a line between the frames of the reply, after `after` of them. Default 0. `[DONE]` is the last frame.
  *
  * @since 0.1.0
  * @category faults
@@ -258,8 +258,8 @@ export const line = (line: string, options?: { readonly after?: number | undefin
 })
 
 /**
- * An `HttpClient` that is answered in memory by the routes of `GPTalkServer`, below any URL, and a record of the
- * `Requests` made. Each time it is built it begins with no session and the first reply.
+ * An `HttpClient` that the routes of `GPTalkServer` answer in memory, whatever the URL, and the `Requests` made. Each
+ * time the layer is built, it starts without a session and with the first reply.
  *
  * @since 0.1.0
  * @category layers
