@@ -13,10 +13,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -90,13 +88,10 @@ const contextOf = (context: Context.Context<never>, { scope, span }: Options): C
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** In one step of the fiber, where `Effect.locally` takes a dozen for each. */
 const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Effect<void> =>
-  Effect.updateFiberRefs((fiberId, refs) =>
-    refs.pipe(
-      FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentContext, value: context }),
-      FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentTracerEnabled, value: isTraced })
-    )
+  Effect.zipRight(
+    FiberRef.set(FiberRef.currentContext, context),
+    FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
   )
 
 /** What came where the client says that nothing did. A client that dies must not let its request out either. */
@@ -143,7 +138,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     restore: Restore,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
   ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError> =>
-    Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
+    Effect.withFiberRuntime((fiber) => {
       const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
       const request = HttpClientRequest.setHeaders(outgoing.request(now), {
         "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
@@ -151,14 +146,14 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         ...traceOf(outgoing.span ?? fiber.currentSpan)
       })
       const context = fiber.currentContext
-      const runtime = Runtime.make({ context, runtimeFlags, fiberRefs: fiber.getFiberRefs() })
       const putBack = setFiber(context, fiber.getFiberRef(FiberRef.currentTracerEnabled))
-      const connect = (response: HttpClientResponse.HttpClientResponse) => {
-        const body = bodyOf(response)
-        body.connect(response, runtime)
-        const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
-        return Effect.as(Scope.addFinalizer(outgoing.scope, Effect.sync(() => body.close())), answer)
-      }
+      const connect = (response: HttpClientResponse.HttpClientResponse) =>
+        Effect.flatMap(Effect.runtime<never>(), (runtime) => {
+          const body = bodyOf(response)
+          body.connect(response, runtime)
+          const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
+          return Effect.as(Scope.addFinalizer(outgoing.scope, Effect.sync(() => body.close())), answer)
+        })
       // The client's own spans carry the URL, and with it the stream token.
       return Effect.zipRight(
         setFiber(contextOf(context, outgoing), false),
