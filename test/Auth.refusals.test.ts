@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
-import { Effect, Fiber, Layer, Option, Redacted, TestClock } from "effect"
+import { Data, Effect, Fiber, Layer, Option, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
@@ -95,6 +95,27 @@ describe("Auth, refused", () => {
     }).pipe(provide(client))
   })
 
+  class OtherError extends Data.TaggedError("AuthenticationError")<{ readonly status: number }> {}
+
+  it.effect.each<readonly [string, unknown]>([
+    ["a plain object", { _tag: "AuthenticationError", step: "text", status: 401 }],
+    ["of another class", new OtherError({ status: 401 })]
+  ])("a foreign error with the tag of a refusal is none: %s", ([_, error]) => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      let uses = 0
+      const use = auth.withToken(() =>
+        Effect.suspend(() => {
+          uses++
+          return Effect.fail(error)
+        })
+      )
+      assert.deepStrictEqual(yield* Effect.flip(use), error)
+      assert.deepStrictEqual([uses, client.count("login"), yield* used], [1, 1, 0])
+    }).pipe(provide(client))
+  })
+
   it.effect("the login that follows fails the call when it fails", () => {
     const client = MockClient.make({
       login: (received, index) =>
@@ -103,6 +124,25 @@ describe("Auth, refused", () => {
     return Effect.gen(function*() {
       const error = yield* Effect.flip(useRefusing("session-token-0"))
       assert.deepInclude(error, { _tag: "ServiceError", step: "login" })
+    }).pipe(provide(client))
+  })
+
+  it.effect("there is no status when the login that follows the refusal of the only session fails", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0 ? MockClient.defaults.login(received, index) : new Response(null, { status: 500 })
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const other = yield* Effect.fork(auth.withToken(() => Effect.sleep("1 minute")))
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* used, 1)
+      yield* Effect.exit(useRefusing("session-token-0"))
+      // Somebody still uses the session, but nobody else will.
+      assert.isUndefined(yield* used)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(other)
+      assert.isUndefined(yield* used)
     }).pipe(provide(client))
   })
 

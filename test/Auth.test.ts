@@ -103,6 +103,15 @@ describe("Auth", () => {
       }).pipe(provide(client))
     })
 
+    it.effect("takes an expiry before what a date can hold for long ago", () => {
+      const client = MockClient.make({ login: expiresIn(-1e300) })
+      return Effect.gen(function*() {
+        assert.deepStrictEqual([yield* use, yield* use], ["session-token-0", "session-token-1"])
+        const { expiresAt } = Option.getOrThrow(yield* Effect.flatMap(Auth.Auth, (auth) => auth.status))
+        assert.strictEqual(DateTime.toEpochMillis(expiresAt), -8.64e15)
+      }).pipe(provide(client))
+    })
+
     it.effect("sends a random fingerprint", () => {
       const client = MockClient.make()
       return Effect.gen(function*() {

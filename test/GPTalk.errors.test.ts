@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Exit, Layer, Ref, Stream } from "effect"
+import { Cause, Chunk, Effect, Exit, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -145,6 +145,21 @@ describe("GPTalk errors", () => {
             issue: "expected an answer of at most 22 bytes, found a larger one"
           })
         })
+    )
+
+    it.effect.each(["login", "text"] as const)(
+      "a larger one that never comes is told at once by its length: %s",
+      (step) => {
+        const source = new MockClient.Source()
+        const answer = () => new Response(source.response.body, { headers: { "content-length": "1001" } })
+        return Effect.gen(function*() {
+          const fiber = yield* Effect.fork(Effect.flip(ask))
+          yield* TestClock.adjust(0)
+          assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)))
+          assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProtocolError", step })
+          assert.isTrue(source.isCancelled)
+        }).pipe(provide(MockClient.make({ [step]: answer }), { maxBodySize: 1000 }))
+      }
     )
 
     it.effect("an answer without end is not read to its end", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Exit, Fiber, Layer, Stream, TestClock } from "effect"
+import { Effect, Either, Exit, Fiber, Layer, Random, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import type { GPTalkError } from "effect-gptalk/GPTalkError"
 import * as MockClient from "./utils/mockClient.js"
@@ -129,17 +129,31 @@ describe("GPTalk retries", () => {
     })
   })
 
+  const longest = [500, 1000, 2000, 4000, 8000, 8000, 8000]
+
   it.effect("waits half a second, doubling to 8 seconds, each with jitter", () => {
     const client = MockClient.make({ text: status(500) })
     return Effect.gen(function*() {
       yield* run(client, { retries: 7 })
-      const longest = [500, 1000, 2000, 4000, 8000, 8000, 8000]
       const actual = waits(client, "text")
       assert.strictEqual(actual.length, longest.length)
-      actual.forEach((wait, index) => assert.isTrue(wait <= longest[index]! && wait >= longest[index]! / 2, `${wait}`))
+      actual.forEach((wait, index) =>
+        assert.isTrue(wait <= longest[index]! && wait >= longest[index]! * 0.8, `${wait}`)
+      )
       assert.isAbove(new Set(actual.slice(4)).size, 1)
     })
   })
+
+  it.effect.each([[0, 0.8], [0.5, 0.9], [1, 1]] as const)(
+    "waits a fifth less at the least: with chance at %s, %s of the longest",
+    ([chance, part]) => {
+      const client = MockClient.make({ text: status(500) })
+      return Effect.gen(function*() {
+        yield* run(client, { retries: 7 })
+        assert.deepStrictEqual(waits(client, "text"), longest.map((wait) => wait * part))
+      }).pipe(Effect.withRandom(Random.fixed([chance])))
+    }
+  )
 
   describe("Retry-After", () => {
     it.effect.each<readonly [string, number, string, number]>([

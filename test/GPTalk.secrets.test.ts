@@ -68,6 +68,29 @@ describe("No secret of GPTalk is seen", () => {
     }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ usageLimit: 1 }), client.layer)))
   })
 
+  it.effect("of the call that began it in what is said to a login", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0
+          ? MockClient.defaults.login(received, index)
+          : MockClient.json({ msg: `first answer this: ${prompt}` }, { status: 500 }),
+      text: () => new Response(null, { status: 401 })
+    })
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(ask)
+      assert.deepInclude(error, { _tag: "ServiceError", step: "login", detail: "first answer this: [redacted]" })
+      assert.notMatch(visible(error), secrets)
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), client.layer)))
+  })
+
+  it.effect("of a login in what is said beside it, when the rest of it is no good", () =>
+    Effect.gen(function*() {
+      const error = yield* failWith("login", () =>
+        MockClient.json({ data: { token: "FRESHTOKEN123", expires_at: "never" }, msg: "issued FRESHTOKEN123" }))
+      assert.deepInclude(error, { _tag: "ServiceError", step: "login", detail: "issued [redacted]" })
+      assert.notMatch(visible(error), /FRESH|TOKEN/)
+    }))
+
   it.effect.each(["login", "text", "stream"] as const)("of a header in what %s answers", (step) => {
     const client = MockClient.make({
       [step]: ({ headers }: MockClient.Received) => MockClient.json({ error: headers["cookie"] })
