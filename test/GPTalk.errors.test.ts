@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Exit, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
+import { Cause, Chunk, Effect, Exit, Fiber, Layer, Option, Ref, Schema, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as GPTalkError from "effect-gptalk/GPTalkError"
 import * as MockClient from "./utils/mockClient.js"
 
 const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
@@ -231,6 +232,39 @@ describe("GPTalk errors", () => {
         assert.deepStrictEqual([[...yield* deltas], Exit.isFailure(exit)], [["Hel"], true])
       }).pipe(provide(MockClient.make({ stream: () => source.response })))
     })
+  })
+
+  describe("come back from JSON the same, whatever number the service says", () => {
+    const encode = Schema.encode(Schema.parseJson(GPTalkError.GPTalkError))
+    const decode = Schema.decode(Schema.parseJson(GPTalkError.GPTalkError))
+
+    const assertComesBack = (error: GPTalkError.GPTalkError) =>
+      Effect.gen(function*() {
+        const json = yield* encode(error)
+        const decoded = yield* decode(json)
+        assert.strictEqual(decoded.message, error.message)
+        assert.strictEqual(yield* encode(decoded), json)
+      })
+
+    it.effect.each(["99999999999999", "9".repeat(400), "1.5"])(
+      "Retry-After: %.20s",
+      (seconds) =>
+        Effect.gen(function*() {
+          const error = yield* failWith(
+            "text",
+            always(() => new Response(null, { status: 429, headers: { "retry-after": seconds } }))
+          )
+          assert.strictEqual(error._tag, "RateLimitError")
+          yield* assertComesBack(error)
+        })
+    )
+
+    it.effect.each(["login", "text"] as const)("a code beyond all numbers at %s", (step) =>
+      Effect.gen(function*() {
+        const error = yield* failWith(step, always(() => new Response("{\"code\":1e999,\"msg\":\"busy\"}")))
+        assert.deepInclude(error, { _tag: "ServiceError", step, code: undefined, detail: "busy" })
+        yield* assertComesBack(error)
+      }))
   })
 
   describe("streams", () => {

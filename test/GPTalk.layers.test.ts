@@ -1,4 +1,4 @@
-import { FetchHttpClient, type HttpClient } from "@effect/platform"
+import { FetchHttpClient, HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
@@ -9,6 +9,7 @@ import {
   Effect,
   Exit,
   Fiber,
+  FiberRef,
   Layer,
   Option,
   Redacted,
@@ -18,6 +19,7 @@ import {
 } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Protocol from "effect-gptalk/Protocol"
 import * as MockClient from "./utils/mockClient.js"
 
 const ask = GPTalk.generateText({ prompt: "Hi" })
@@ -84,6 +86,18 @@ describe("GPTalk.layer", () => {
       yield* ask
       assert.deepStrictEqual(target(client), ["http://a.example:81", "gpt-3.5-turbo"])
     }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ url: new URL("http://a.example:81") }), client.layer)))
+  })
+
+  it.effect.each(["/", "//", "/chat/", "/chat///"])("the url may end with slashes: %s", (path) => {
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      yield* ask
+      const before = path.replace(/\/+$/, "")
+      assert.deepStrictEqual(
+        client.requests.map(({ url }) => url.pathname),
+        ["login", "text", "stream"].map((step) => before + Protocol.paths[step as MockClient.Step])
+      )
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ url: `http://a.example${path}` }), client.layer)))
   })
 
   it.effect("each layer has a session of its own", () => {
@@ -187,21 +201,33 @@ describe("GPTalk.layerWithoutAuth", () => {
       return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
     })
 
-  it.effect("an Auth sees nothing of a request once it has its answer", () => {
-    const client = MockClient.make()
+  it.effect.each<readonly [string, () => Response]>([
+    ["an answer", () => MockClient.json({ data: { token: "stream-token" } })],
+    ["an answer that its client takes for a failure", () => new Response(null, { status: 410 })]
+  ])("an Auth sees nothing of a request once it has %s", ([_, answer]) => {
+    const client = Layer.map(
+      MockClient.make({ text: answer }).layer,
+      (context) =>
+        Context.add(
+          context,
+          HttpClient.HttpClient,
+          HttpClient.filterStatusOk(Context.get(context, HttpClient.HttpClient))
+        )
+    )
     const seen: Array<unknown> = []
-    const look = Effect.contextWith((context: Context.Context<never>) => {
+    const look = Effect.contextWithEffect((context: Context.Context<never>) => {
       const parent = Context.getOption(context, Tracer.ParentSpan)
       seen.push(
         Context.getOption(context, FetchHttpClient.RequestInit),
         Option.map(parent, (span) => span._tag === "Span" && span.name)
       )
+      return Effect.map(FiberRef.get(FiberRef.currentTracerEnabled), (isTraced) => seen.push(isTraced))
     })
     const auth = around((use) => Effect.ensuring(use, look))
     return Effect.gen(function*() {
-      yield* ask
-      assert.deepStrictEqual(seen, [Option.none(), Option.some("GPTalk.generateText")])
-    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client.layer))))
+      yield* Effect.exit(ask)
+      assert.deepStrictEqual(seen, [Option.none(), Option.some("GPTalk.generateText"), true])
+    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client))))
   })
 
   it.effect("a request that an Auth gives up is aborted, though the reply goes on", () => {

@@ -1,4 +1,4 @@
-import { FetchHttpClient } from "@effect/platform"
+import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Stream, Tracer } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -256,6 +256,20 @@ describe("GPTalkServer", () => {
         assert.strictEqual(lines.filter((line) => line.includes(Protocol.paths.login)).length, 1)
         assert.strictEqual(spans.length, 2)
       }))
+
+    it.scoped("what the program itself has no spans of has none still, and the token neither", () => {
+      const records = makeRecords()
+      return Effect.gen(function*() {
+        const server = yield* HttpMiddleware.withTracerDisabledWhenEffect(
+          TestServer.make(),
+          (request) => request.url === Protocol.paths.login
+        )
+        const token = yield* TestServer.newStreamToken(server)
+        yield* TestServer.stream(server, token)
+        const paths = records.spans.map(({ attributes }) => attributes.get("url.path"))
+        assert.deepStrictEqual(paths, [Protocol.paths.text])
+      }).pipe(Effect.provide(records.layer))
+    })
 
     it.scoped("a responder's own spans are still made", () => {
       const records = makeRecords()

@@ -61,6 +61,14 @@ describe("GPTalkServer", () => {
         assert.strictEqual(body, "data: {\"content\":\"При\"}\n\ndata: {\"content\":\"Привет\"}\n\ndata: [DONE]\n\n")
       }))
 
+    it.scoped("stream tells caches and proxies to hand each frame on at once", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        const { headers } = yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+        assert.strictEqual(headers.get("cache-control"), "no-cache")
+        assert.strictEqual(headers.get("x-accel-buffering"), "no")
+      }))
+
     it.scoped("an empty reply is [DONE] alone", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ responder: Responder.make(() => Stream.empty) })

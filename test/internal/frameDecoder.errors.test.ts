@@ -57,6 +57,13 @@ describe("FrameDecoder, frames that carry something else than text", () => {
     "{\"content\":\"\",\"code\":200,\"msg\":\"ok\"}",
     "{\"content\":\"\",\"msg\":\"ok\"}",
     "{\"content\":\"\",\"error\":null}",
+    "{\"content\":\"\",\"error\":null,\"message\":\"ok\"}",
+    "{\"content\":\"\",\"error\":false}",
+    "{\"content\":\"\",\"error\":false,\"message\":\"ok\"}",
+    "{\"content\":\"\",\"error\":\"\",\"message\":\"ok\"}",
+    "{\"content\":\"\",\"code\":null}",
+    "{\"content\":\"\",\"code\":null,\"message\":\"ok\"}",
+    "{\"content\":\"\",\"code\":\"\",\"message\":\"ok\"}",
     "{\"content\":\"\",\"error\":\"\"}",
     "{\"content\":\"\",\"error\":0}",
     "{\"content\":\"\",\"error\":{}}",
@@ -64,6 +71,14 @@ describe("FrameDecoder, frames that carry something else than text", () => {
   ])("a frame %s is a good one without a delta", (json) => {
     const { decoder, deltas, outcome } = decode(`data: ${json}\n`, frame("a"), done)
     assert.deepStrictEqual([deltas, outcome, decoder.goodFrames], [["a"], isDone, 2])
+  })
+
+  it.each([
+    ["{\"content\":\"\",\"error\":\"busy\"}", { code: undefined, detail: "busy" }],
+    ["{\"content\":\"\",\"code\":500,\"msg\":\"busy\"}", { code: 500, detail: "busy" }]
+  ])("a frame %s before any good one ends the reply with its error", (json, fault) => {
+    const { deltas, outcome } = decode(`data: ${json}\n`, frame("a"), done)
+    assert.deepStrictEqual([deltas, outcome as unknown], [[], { _tag: "ServiceFault", fault }])
   })
 
   it("an empty content with an error ends the reply on any frame, not only the first", () => {

@@ -203,6 +203,12 @@ describe("FrameDecoder", () => {
       })
     })
 
+    it.each([1, 40, 2000])("[DONE] and %s spaces behind it in one piece end the reply, without a line end", (count) => {
+      const decoder = new FrameDecoder(4000)
+      assert.deepStrictEqual(pushAll(decoder, `${frame("a")}data: [DONE]${" ".repeat(count)}`), [["a"]])
+      assert.deepStrictEqual(decoder.outcome, isDone)
+    })
+
     it("without [DONE] there is no outcome", () => {
       assert.isUndefined(decode(frame("a")).outcome)
     })

@@ -85,6 +85,17 @@ describe("redact", () => {
     })
   }
 
+  it.each([
+    ["ab\ncd\nef", "ab cd ef"],
+    ["ab\r\ncd\r\nef", "ab cd ef"],
+    ["ab\n\n\tcd\nef", "ab cd ef"],
+    ["ab cd ef", "ab\ncd\nef"],
+    ["ab cd ef", "ab\r\n  cd\u0085ef"],
+    ["ab\ncd\tef", "ab\tcd\nef"]
+  ])("takes a secret out whose spaces and line breaks are others: %j as %j", (secret, quoted) => {
+    assert.strictEqual(redact(`not: ${quoted}.`, [secret]), "not: [redacted].")
+  })
+
   it("takes a secret out behind what was cut to one space", () => {
     const text = `bad request${" ".repeat(250)}token was a-token-of-some-length`
     assert.strictEqual(redact(text, ["a-token-of-some-length"]), "bad request token was [redacted]")
@@ -139,8 +150,14 @@ describe("redact", () => {
     assert.strictEqual(redact("  a\r\n\tb\u0000c\u001b[31m ", []), "a b c [31m")
   })
 
-  it("is well-formed even where it cuts a surrogate pair", () => {
-    assert.notMatch(redact("x" + "😀".repeat(200), []), /\p{Surrogate}/u)
+  it.each(["", "x"])("is well-formed even where it cuts a surrogate pair: behind %j", (before) => {
+    const text = redact(before + "😀".repeat(200), [])
+    assert.notMatch(text, /\p{Surrogate}/u)
+    assert.strictEqual(text.length, 200)
+  })
+
+  it("is well-formed even where the text is not", () => {
+    assert.strictEqual(redact("a\ud83d b\ude00", []), "a\ufffd b\ufffd")
   })
 
   it("never holds a piece of eight characters of a secret, for all texts", () => {

@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Fault from "../../src/internal/fault.js"
+
+const causeOf = (error: unknown) => Fault.toConnectionError(error, { step: "text", secrets: [] }).cause
+
+const inner = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
+const told = { name: "Error", code: "ECONNREFUSED", message: "connect ECONNREFUSED" }
+
+describe("Fault", () => {
+  describe("toConnectionError takes its words from", () => {
+    it.each<readonly [string, unknown]>([
+      ["an error by itself", inner],
+      ["its cause", new TypeError("fetch failed", { cause: inner })],
+      ["the cause of its cause", new Error("outer", { cause: new Error("middle", { cause: inner }) })],
+      ["the first of its errors", new AggregateError([inner, new Error("connect ENETUNREACH")], "all failed")],
+      [
+        "the first of its errors before its cause",
+        Object.assign(new AggregateError([inner], "all failed"), { cause: new Error("another one") })
+      ],
+      ["its cause where its errors are empty", Object.assign(new AggregateError([], "all failed"), { cause: inner })]
+    ])("%s", (_, error) => {
+      assert.deepStrictEqual(causeOf(error), told)
+    })
+
+    it("an error that holds itself, once", () => {
+      const error = new Error("round and round")
+      error.cause = error
+      assert.strictEqual(causeOf(error).message, "round and round")
+    })
+
+    it("two errors that hold each other, either of them", () => {
+      const one = new Error("one")
+      one.cause = new Error("two", { cause: one })
+      assert.oneOf(causeOf(one).message, ["one", "two"])
+    })
+  })
+
+  describe("toServiceError", () => {
+    const detailOf = (detail: string, secrets: ReadonlyArray<string> = []) =>
+      Fault.toServiceError({ code: undefined, detail }, { step: "text", status: 400, secrets }).detail
+
+    it("has the words of the service, made safe", () => {
+      assert.strictEqual(detailOf("no\nto hunter2", ["hunter2"]), "no to [redacted]")
+    })
+
+    it.each(["\u0001", "\u0000\u007f\u0085", " \u001b\n"])(
+      "has none where nothing can be seen of them: %j",
+      (detail) => {
+        const error = Fault.toServiceError({ code: 7, detail }, { step: "text", status: 400, secrets: [] })
+        assert.isUndefined(error.detail)
+        assert.strictEqual(error.message, "The service answered an error at text (status 400, code 7)")
+      }
+    )
+  })
+})
