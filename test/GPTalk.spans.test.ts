@@ -171,6 +171,32 @@ describe("GPTalk spans", () => {
       }
     }))
 
+  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
+    ["generateText", generate],
+    ["streamText", Stream.runDrain(stream)]
+  ])(
+    "all of them end, wherever %s is interrupted",
+    ([_, call]) =>
+      Effect.gen(function*() {
+        // The fewer steps a fiber makes at a time, the more places there are. With fewer than a dozen, Effect itself
+        // does not get on.
+        for (let steps = 12; steps <= 24; steps++) {
+          for (let turns = 1; turns <= 60; turns++) {
+            const interrupted = Effect.gen(function*() {
+              const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(call, steps))
+              yield* Effect.promise(async () => {
+                for (let turn = 0; turn < turns; turn++) await undefined
+              })
+              yield* Fiber.interrupt(fiber)
+            })
+            const spans = yield* spansOf(interrupted, MockClient.make())
+            const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
+            assert.deepStrictEqual(open, [], `${steps} steps at a time, interrupted after ${turns} turns`)
+          }
+        }
+      })
+  )
+
   it.effect("a request that is not valid has a span without children", () =>
     Effect.gen(function*() {
       const spans = yield* spansOf(GPTalk.generateText({ messages: [] }), MockClient.make())
