@@ -4,6 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { clients } from "./utils/clients.js"
+import { eventually } from "./utils/eventually.js"
+import * as FaultServer from "./utils/FaultServer.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as TestServer from "./utils/TestServer.js"
 
@@ -86,6 +88,25 @@ describe("a client with middleware", () => {
         ))
     })
   }
+
+  describe.concurrent("that cannot be interrupted", () => {
+    const uninterruptible = (client: HttpClient.HttpClient) =>
+      HttpClient.transformResponse(client, Effect.uninterruptible)
+
+    for (const [name, layer] of Object.entries(clients)) {
+      for (const step of FaultServer.steps) {
+        it.scopedLive(`over ${name}: a service that stalls at ${step} is hung up on in time`, () =>
+          Effect.gen(function*() {
+            const server = yield* FaultServer.make({ faults: { [step]: () => {} } })
+            yield* Effect.gen(function*() {
+              assert.deepInclude(yield* Effect.flip(ask), { _tag: "TimeoutError", step, phase: "response" })
+              assert.strictEqual(server.requests[step], 1)
+              yield* eventually(() => assert.strictEqual(server.pending, 0, "connections left open"))
+            }).pipe(gptalk(layer, uninterruptible, { url: server.url, timeouts: { response: "1 second" } }))
+          }))
+      }
+    }
+  })
 
   it.live("that has read each web response leaves the reply", () =>
     Effect.gen(function*() {
