@@ -13,12 +13,15 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
+import * as Os from "node:os"
 import * as Util from "node:util"
 import { listen, makeClosingProxy, makeProxy, makeService } from "./utils/proxies.js"
 
 const secret = "pä:ss/w@rd"
 const credentials = `user:${encodeURIComponent(secret)}`
 const authorization = `Basic ${Buffer.from(`user:${secret}`).toString("base64")}`
+
+const hasIPv6 = Object.values(Os.networkInterfaces()).flat().some((address) => address?.address === "::1")
 
 const closedPort = Effect.scoped(listen(Http.createServer()))
 
@@ -235,6 +238,20 @@ describe("NodeProxy", () => {
           assert.strictEqual(yield* talk(service.url, layer), "Hello")
           assert.deepStrictEqual(proxy.targets, [])
         }))
+    }
+
+    for (const no of ["::1", "[::1]", "localhost,::1", "::1 localhost"]) {
+      it.scopedLive.skipIf(!hasIPv6)(
+        `goes past the proxy for NO_PROXY=${no}, to an address of IPv6`,
+        () =>
+          Effect.gen(function*() {
+            const service = yield* makeService({ host: "::1" })
+            const proxy = yield* makeProxy()
+            const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, NO_PROXY: no }))
+            assert.strictEqual(yield* talk(service.url, layer), "Hello")
+            assert.deepStrictEqual(proxy.targets, [])
+          })
+      )
     }
 
     it.scopedLive("goes through the proxy for hosts that NO_PROXY does not name", () =>

@@ -7,10 +7,10 @@ import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { createProxy, type ProxyServer } from "proxy"
 
-export const listen = (server: Http.Server) =>
+export const listen = (server: Http.Server, host = "127.0.0.1") =>
   Effect.acquireRelease(
     Effect.async<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      server.listen(0, host, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
     }),
     () =>
       Effect.async<void>((resume) => {
@@ -20,7 +20,7 @@ export const listen = (server: Http.Server) =>
   )
 
 /** A GPTalk server; `hang` leaves the stream open after the first delta. */
-export const makeService = (options?: { readonly hang?: boolean }) =>
+export const makeService = (options?: { readonly hang?: boolean; readonly host?: string }) =>
   Effect.gen(function*() {
     const paths: Array<string> = []
     const streams = { open: 0 }
@@ -39,8 +39,8 @@ export const makeService = (options?: { readonly hang?: boolean }) =>
         response.end(JSON.stringify({ data: { token: "token", expires_at: 4e9 } }))
       }
     })
-    const port = yield* listen(server)
-    return { url: `http://127.0.0.1:${port}`, port, paths, streams }
+    const port = yield* listen(server, options?.host)
+    return { url: `http://${options?.host === "::1" ? "[::1]" : "127.0.0.1"}:${port}`, port, paths, streams }
   })
 
 /** A proxy that notes what it is asked to connect to. */
