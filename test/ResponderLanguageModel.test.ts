@@ -2,7 +2,7 @@ import { AiError, LanguageModel, type Prompt, type Response } from "@effect/ai"
 import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Queue, Redacted, type Scope, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, LogLevel, Queue, Redacted, type Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
@@ -186,6 +186,50 @@ describe("ResponderLanguageModel", () => {
         )
         yield* responder.respond(request).pipe(Stream.take(1), Stream.runDrain)
         yield* Deferred.await(isInterrupted)
+      }))
+  })
+
+  describe("over HTTP", () => {
+    /** The events of a reply, and all that the server has logged. */
+    const serve = (parts: Stream.Stream<Part, AiError.AiError>) =>
+      Effect.gen(function*() {
+        const log: Array<string> = []
+        const logger = Logger.map(Logger.logfmtLogger, (line) => void log.push(line))
+        const responder = yield* makeResponder(() => parts)
+        const server = yield* TestServer.make({ responder }).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Effect.provide(Logger.minimumLogLevel(LogLevel.All))
+        )
+        const { body } = yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+        return { events: body as string, log: log.join("\n") }
+      })
+
+    const errorFrame = "data: {\"code\":500,\"msg\":\"The responder failed.\"}\n\n"
+
+    it.scopedLive("a whole reply ends with [DONE]", () =>
+      Effect.gen(function*() {
+        const { events } = yield* serve(Stream.make(start, delta("Hi"), end, finish()))
+        assert.strictEqual(events, "data: {\"content\":\"Hi\"}\n\ndata: [DONE]\n\n")
+      }))
+
+    it.scopedLive("a text that is not ended makes no whole reply, though the model says that it finished", () =>
+      Effect.gen(function*() {
+        const { events } = yield* serve(Stream.make(start, delta("Hi"), finish()))
+        assert.strictEqual(events, `data: {"content":"Hi"}\n\n${errorFrame}`)
+      }))
+
+    it.scopedLive("a model that dies of an error that holds the prompt leaves no trace of it in the log", () =>
+      Effect.gen(function*() {
+        const failure = new AiError.UnknownError({
+          module: "Test",
+          method: "streamText",
+          description: "cannot answer the-prompt",
+          cause: new Error("the-prompt")
+        })
+        const { events, log } = yield* serve(Stream.orDie(Stream.concat(Stream.make(start), Stream.fail(failure))))
+        assert.strictEqual(events, errorFrame)
+        assert.match(log, /Test.streamText failed \(UnknownError\)/)
+        assert.notInclude(log, "the-prompt")
       }))
   })
 
