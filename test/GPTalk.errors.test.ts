@@ -246,8 +246,8 @@ describe("GPTalk errors", () => {
         assert.strictEqual(yield* encode(decoded), json)
       })
 
-    it.effect.each(["99999999999999", "9".repeat(400), "1.5"])(
-      "Retry-After: %.20s",
+    it.effect.each(["99999999999999", "9".repeat(30), "1.5"])(
+      "Retry-After: %s",
       (seconds) =>
         Effect.gen(function*() {
           const error = yield* failWith(

@@ -90,7 +90,7 @@ describe("redact", () => {
     ["ab\r\ncd\r\nef", "ab cd ef"],
     ["ab\n\n\tcd\nef", "ab cd ef"],
     ["ab cd ef", "ab\ncd\nef"],
-    ["ab cd ef", "ab\r\n  cd\u0085ef"],
+    ["ab cd ef", "ab\r\n  cd\u000bef"],
     ["ab\ncd\tef", "ab\tcd\nef"]
   ])("takes a secret out whose spaces and line breaks are others: %j as %j", (secret, quoted) => {
     assert.strictEqual(redact(`not: ${quoted}.`, [secret]), "not: [redacted].")
