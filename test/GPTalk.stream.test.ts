@@ -66,6 +66,17 @@ describe("GPTalk streams", () => {
     }).pipe(provide(streaming(source)))
   })
 
+  it.effect("end at a [DONE] with spaces behind it, in one piece and without an end of anything", () => {
+    const source = new MockClient.Source()
+    source.emit(`${MockClient.frame("a")}data: [DONE]${" ".repeat(40)}`)
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Stream.mkString(stream))
+      yield* TestClock.adjust(0)
+      assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)))
+      assert.strictEqual(yield* Fiber.join(fiber), "a")
+    }).pipe(provide(streaming(source)))
+  })
+
   it.effect("let go of a connection that does not end after [DONE]", () => {
     const source = new MockClient.Source()
     source.emit(MockClient.frame("a") + MockClient.done)
