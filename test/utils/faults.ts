@@ -2,7 +2,6 @@
  * Everything that a server may do wrong, and what must come of it at each of the three steps.
  */
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import type * as GPTalk from "../../src/GPTalk.js"
 import type { GPTalkError } from "../../src/GPTalkError.js"
 import type { Exchange, Fault, Headers, Options, Step } from "./FaultServer.js"
@@ -239,8 +238,7 @@ const row = (
   options: { retries: 0, maxBodySize: 65_536, maxFrameSize: 65_536, ...more.options }
 })
 
-const none = Option.none()
-const seconds = (count: number) => Option.some(Duration.seconds(count))
+const seconds = Duration.seconds
 const short = Duration.seconds(1)
 
 const connection = { _tag: "ConnectionError", isRetryable: true } as const
@@ -249,9 +247,10 @@ const incomplete = (text: string) => ({ _tag: "IncompleteReplyError", isRetryabl
 const timeout = (phase: "response" | "firstDelta" | "idle") =>
   ({ _tag: "TimeoutError", isRetryable: true, phase, after: short }) as const
 const service = (status: number, isRetryable: boolean, fields: object = {}) =>
-  ({ _tag: "ServiceError", isRetryable, status, retryAfter: none, ...fields }) as const
+  ({ _tag: "ServiceError", isRetryable, status, retryAfter: undefined, ...fields }) as const
 const refused = (status: number) => ({ _tag: "AuthenticationError", isRetryable: false, status }) as const
-const limited = (retryAfter: unknown) => ({ _tag: "RateLimitError", isRetryable: true, retryAfter }) as const
+const limited = (retryAfter: Duration.Duration | undefined) =>
+  ({ _tag: "RateLimitError", isRetryable: true, retryAfter }) as const
 const tooLarge = {
   ...protocol,
   issue: "expected an answer of at most 65536 bytes, found a larger one"
@@ -419,9 +418,9 @@ export const rows: ReadonlyArray<Row> = [
   row("answers 404", "text", service(404, false, { code: 4040 }), text, once(1)),
   row("answers 404", "stream", service(404, false, { code: 4040 }), all, once(1)),
 
-  row("answers 429", "login", limited(none), login),
-  row("answers 429", "text", limited(none), text),
-  row("answers 429", "stream", limited(none), all),
+  row("answers 429", "login", limited(undefined), login),
+  row("answers 429", "text", limited(undefined), text),
+  row("answers 429", "stream", limited(undefined), all),
   row("answers 429 with seconds", "login", "reply", loginTwice, once(1, { takesAtLeast: 950 })),
   row("answers 429 with seconds", "text", "reply", textTwice, once(1, { takesAtLeast: 950 })),
   row("answers 429 with seconds", "stream", "reply", streamTwice, once(1, { takesAtLeast: 950 })),
