@@ -66,10 +66,9 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const unknown = start === text ? 0 : shortestPiece
   const known = [...new Set(secrets)].filter((secret) => secret !== "")
   const bare = onOneLine(plain(start))
-  const behindEscapes = known.map((secret) => onOneLine(plain(secret))).flatMap((
-    secret
-  ) => [secret, secret.replaceAll(" ", "+")])
-  const cleaner = hide(bare, bare.length - unknown, [...new Set(behindEscapes)])
+  const behindEscapes = known.map((secret) => onOneLine(plain(secret)))
+  const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))]
+  const cleaner = hide(bare, bare.length - unknown, [...new Set(forms)])
   // Where they hide nothing, the escapes stay; what is taken for one may be the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unknown, known) : cleaner
   const line = onOneLine(clean).trim()
