@@ -56,7 +56,7 @@ export interface Options {
 }
 
 const toResponse = ({ code, msg }: Refusal): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.unsafeJson({ code, msg } satisfies typeof Protocol.ErrorBody.Type, {
+  HttpServerResponse.unsafeJson({ code, msg } satisfies Protocol.ErrorBody, {
     status: code,
     headers: code === 429 ? { "retry-after": "1" } : code === 401 ? { "www-authenticate": "Bearer" } : {}
   })

@@ -92,6 +92,12 @@ export const LoginRequest = Schema.Struct({
 }).annotations({ identifier: "LoginRequest" })
 
 /**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface LoginRequest extends Schema.Schema.Type<typeof LoginRequest> {}
+
+/**
  * The response to `login`: a session token. `expires_at` is in Unix seconds.
  *
  * @since 0.1.0
@@ -103,6 +109,12 @@ export const LoginAnswer = Schema.Struct({
     expires_at: Schema.Finite
   })
 }).annotations({ identifier: "LoginAnswer" })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface LoginAnswer extends Schema.Schema.Type<typeof LoginAnswer> {}
 
 /**
  * The body of `text`. `content` is the prompt, `prompt` the system prompt; `created_at` is in Unix seconds.
@@ -142,12 +154,24 @@ export const TextAnswer = Schema.Struct({
 }).annotations({ identifier: "TextAnswer" })
 
 /**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface TextAnswer extends Schema.Schema.Type<typeof TextAnswer> {}
+
+/**
  * One frame of `stream`: the whole reply so far. It may have other fields.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const Frame = Schema.Struct({ content: Schema.String }).annotations({ identifier: "Frame" })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface Frame extends Schema.Schema.Type<typeof Frame> {}
 
 /**
  * An error in place of a response or a frame.
@@ -159,3 +183,9 @@ export const ErrorBody = Schema.Struct({
   code: Schema.Number,
   msg: Schema.String
 }).annotations({ identifier: "ErrorBody" })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface ErrorBody extends Schema.Schema.Type<typeof ErrorBody> {}

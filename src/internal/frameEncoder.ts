@@ -62,5 +62,4 @@ export class FrameEncoder {
 export const doneFrame: Uint8Array = utf8.encode(`data: ${Protocol.done}\n\n`)
 
 /** @internal */
-export const errorFrame = (error: typeof Protocol.ErrorBody.Type): Uint8Array =>
-  utf8.encode(`data: ${JSON.stringify(error)}\n\n`)
+export const errorFrame = (error: Protocol.ErrorBody): Uint8Array => utf8.encode(`data: ${JSON.stringify(error)}\n\n`)

@@ -47,7 +47,7 @@ export interface Transport {
   readonly login: (
     fingerprint: string,
     options: Options
-  ) => Effect.Effect<typeof Protocol.LoginAnswer.Type["data"], GPTalkError.GPTalkError>
+  ) => Effect.Effect<Protocol.LoginAnswer["data"], GPTalkError.GPTalkError>
   /** Gives the stream token. */
   readonly text: (
     session: Redacted.Redacted<string>,
