@@ -1,5 +1,5 @@
 /**
- * What the service answers, turned into a value or one of our errors: statuses, JSON bodies and their shapes.
+ * Turns an answer of the service into a value or one of our errors, by its status, its JSON body and its shape.
  */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
@@ -23,7 +23,7 @@ export interface Answer {
   readonly response: HttpClientResponse.HttpClientResponse
   readonly body: Body
   readonly settings: Settings
-  /** What must not come back in the words of an error. */
+  /** What must not appear in the text of an error. */
   readonly secrets: ReadonlyArray<string>
 }
 
@@ -31,8 +31,8 @@ export interface Answer {
 export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseError>
 
 /**
- * An error body only adds words to a status that is already known, so it is not worth a long wait: a second, or half
- * of what the whole answer may take.
+ * How long to wait for the body of an error. It only adds detail to a status that is already known, so the wait is
+ * short: one second, or half of the response timeout if that is shorter.
  */
 const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
   Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
@@ -83,14 +83,14 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
 })
 
-/** What an answer gives out, though it cannot be used: its words may hold it too. */
+/** The token of an answer that cannot be used otherwise: the error text of the same answer may quote it. */
 const tokens = (json: unknown): ReadonlyArray<string> => {
   const data = Predicate.isRecord(json) ? json["data"] : undefined
   return Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
 }
 
 /**
- * The value of a JSON answer. An answer to `text` that has no `data` is marked as the refusal of its session.
+ * The value of a JSON answer. An answer to `text` without `data` is marked as a refusal of the session.
  *
  * @internal
  */
@@ -117,7 +117,7 @@ const otherType = (response: HttpClientResponse.HttpClientResponse): string | un
   /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
 
 /**
- * An answer that says it is JSON or HTML is no event stream.
+ * Whether the answer is an event stream: its status is 2xx, and its content type is neither JSON nor HTML.
  *
  * @internal
  */
@@ -125,7 +125,7 @@ export const isEventStream = (response: HttpClientResponse.HttpClientResponse): 
   isOk(response.status) && otherType(response) === undefined
 
 /**
- * What is wrong with an answer that is no event stream.
+ * Fails with what is wrong with an answer that is not an event stream.
  *
  * @internal
  */

@@ -1,8 +1,8 @@
 /**
- * One try of a call: ask with a session, open the stream, read the reply.
+ * One attempt of a call: ask with a session, open the stream, read the reply.
  *
- * A fiber of its own sends the requests, and what comes of them goes through `Body`, where the consumer waits for it. So
- * whatever ends the attempt, a failed request, a timeout or the end of the reply, does so in one place.
+ * A separate fiber sends the requests. Their outcome goes to the `Body`, where the consumer waits for it. So a failed
+ * request, a timeout and the end of the reply all end the attempt in one place.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,7 @@ export interface Dependencies {
   readonly auth: Auth.Service
   readonly transport: Transport
   readonly settings: Settings
-  /** Of the settings: they go with each request. */
+  /** The secrets of the settings, which are sent with each request. */
   readonly secrets: ReadonlyArray<string>
   readonly watchdogOf: (clock: Clock.Clock) => Watchdog
 }
@@ -39,9 +39,9 @@ export interface Call {
   readonly question: Question
   readonly span: Tracer.Span
   readonly clock: Clock.Clock
-  /** Of the fiber that asks. */
+  /** The runtime of the fiber that makes the call. */
   readonly runtime: Runtime.Runtime<never>
-  /** All that the call has sent so far, over all its attempts. */
+  /** All secrets that the call has sent so far, in all its attempts. */
   readonly secrets: Array<string>
 }
 
@@ -54,7 +54,7 @@ export interface Attempt extends Reply.Reply {
 }
 
 /**
- * Sends the requests at once.
+ * Begins an attempt: the requests are sent at once, before the first pull.
  *
  * @internal
  */
@@ -70,8 +70,9 @@ export const make = (
   const patience = new Patience(watchdog, (error) => body.end(Exit.fail(error)))
   watchdog.watch(patience)
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
-  /** Of the request under way. */
+  /** The span of the request under way. */
   let span: Tracer.Span | undefined
+  /** The scope of the last request. */
   let scope: Scope.CloseableScope | undefined
 
   const end = (exit: Exit.Exit<unknown, unknown>): void => {
@@ -80,7 +81,10 @@ export const make = (
     span = undefined
   }
 
-  /** What fails is ended and aborted. To abort what has its answer would cost as much as to parse that. */
+  /**
+   * Sends one request with a span and a scope of its own. If it fails, both are closed. If it succeeds, the scope stays
+   * open: aborting a request that has its answer would cost as much as parsing that answer.
+   */
   const request = <A>(
     step: "text" | "stream",
     send: (options: Options) => Effect.Effect<A, GPTalkError>
@@ -115,7 +119,7 @@ export const make = (
 
   const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
     Effect.flatMap(open),
-    // It never fails itself: a forked fiber that does logs its cause.
+    // This effect never fails itself: a forked fiber that fails logs its cause.
     Effect.catchAllCause((cause) => Effect.sync(() => body.end(Exit.failCause(cause)))),
     Effect.interruptible
   )
@@ -124,7 +128,7 @@ export const make = (
     Runtime.provideService(Tracer.ParentSpan, callSpan),
     Runtime.setFiberRef(Secrets.ofCall, secrets)
   )))
-  // A fiber that has ended still holds all that it was given, and a reply can be open for long.
+  // A fiber that has ended still holds everything that it was given, and a reply can be open for a long time.
   sender.addObserver(() => {
     sender = undefined
   })
@@ -136,11 +140,11 @@ export const make = (
         watchdog.forget(patience)
         end(exit)
         if (reply.isDone()) {
-          // The end of the body is near; to wait for it costs less than to open another connection.
+          // The end of the body is near: waiting for it costs less than opening another connection.
           body.linger()
           return Effect.void
         }
-        // The connection is closed at once, however long the client takes to let go of its request.
+        // The connection is closed at once, however long the client takes to react to the interruption.
         const running = sender
         running?.unsafeInterruptAsFork(FiberId.none)
         return Effect.zipRight(

@@ -1,9 +1,9 @@
 /**
  * The body of a response, read chunk by chunk.
  *
- * Where the client's own source of bytes is at hand, a Node stream or a web stream, it is read by hand: to run an
- * Effect `Stream` costs about 250 µs a body, as much as all else that a short reply costs. Every other client is read
- * through the response's `stream`.
+ * If the response holds the client's own source of bytes, a Node stream or a web stream, that is read directly: running
+ * an Effect `Stream` costs about 250 µs a body, as much as everything else in a short reply. Every other response is
+ * read through its `stream`.
  */
 import type { ResponseError } from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -16,16 +16,16 @@ import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import type { GPTalkError } from "../GPTalkError.js"
 
-/** How long, in real time, and how much is still read of a body that nobody waits for any more. */
+/** For how long, in real time, and for how many bytes a body is still read when nobody waits for it any more. */
 const lingerMillis = 250
 const lingerSize = 64 * 1024
 
 interface Sink {
-  /** Says how many bytes wait to be taken now. Once they are, `resume` is called. */
+  /** Returns how many bytes wait to be read. Once they are read, `resume` of the source is called. */
   readonly push: (bytes: unknown) => number
   readonly end: () => void
   readonly fail: (error: unknown) => void
-  /** There will be no more, whether or not there was an end. */
+  /** The source gives no more bytes, whether or not it came to its end. */
   readonly close: () => void
 }
 
@@ -50,11 +50,11 @@ interface NodeReadable {
 const isNodeReadable = (value: unknown): value is NodeReadable =>
   Predicate.hasProperty(value, "readableEnded") && Predicate.hasProperty(value, "destroy")
 
-/** A Node stream comes in many small pieces; to stop and start it costs more than to hold some of them. */
+/** In bytes. A Node stream comes in many small chunks: pausing and resuming it costs more than holding some of them. */
 const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
-  // A body that was broken off before anyone listened says nothing any more.
+  // A stream that broke before anyone listened emits no more events.
   if (readable.errored) sink.fail(readable.errored)
   else if (readable.destroyed && !readable.readableEnded) sink.close()
   readable.on("data", (bytes) => {
@@ -95,7 +95,7 @@ const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "r
 
 const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
   const room = Effect.unsafeMakeLatch(true)
-  // The failure must not become the fiber's: that is logged, and it holds the request.
+  // The failure must not become that of the fiber, which is logged: it holds the request.
   const safe = Stream.catchAllCause(stream, (cause) => {
     const error = Cause.squash(cause)
     if (!isEmptyBody(error)) sink.fail(error)
@@ -123,7 +123,7 @@ export interface Handlers<A> {
 }
 
 /**
- * The bytes of one response, for one reader at a time, who may wait for them before there is a response.
+ * The bytes of one response, for one reader at a time. The reader may begin to wait before there is a response.
  *
  * @internal
  */
@@ -136,25 +136,24 @@ export class Body {
   #reader: (() => void) | undefined
   #source: Source | undefined
 
-  /** Of the response, once there is one. */
+  /** The status of the response; 0 until there is one. */
   status = 0
 
   /**
-   * Held on to while it is read: for the platform's clients, a response that is let go of is the sign to abort its
-   * request.
+   * Kept as long as it is read: the platform aborts a request whose response is garbage-collected.
    */
   response: HttpClientResponse.HttpClientResponse | undefined
 
   readonly #onError: (error: unknown) => GPTalkError
   readonly #onConnect: () => void
 
-  /** `onConnect` is called before the first byte can come. */
+  /** `onConnect` is called before the first byte can arrive. */
   constructor(onError: (error: unknown) => GPTalkError, onConnect = () => {}) {
     this.#onError = onError
     this.#onConnect = onConnect
   }
 
-  /** Reads the response from now on, until it is closed. */
+  /** Begins to read the response, until its end or until `close`. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
     this.#onConnect()
     this.response = response
@@ -170,7 +169,7 @@ export class Body {
     })
   }
 
-  /** Goes on with the next chunks or with the end, now or once they are there. */
+  /** Continues with the next chunks or with the end, at once or as soon as there are any. */
   read<A>(handlers: Handlers<A>): Effect.Effect<A, GPTalkError> {
     if (this.#size > 0) {
       const chunks = this.#chunks
@@ -181,28 +180,28 @@ export class Body {
     }
     if (this.#exit !== undefined) return handlers.onEnd(this.#exit)
     const again = Effect.suspend(() => this.read(handlers))
-    // Without a finalizer, which would double the cost: to resume a reader that was interrupted does nothing.
+    // Without a finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
     return Effect.async((resume) => {
       this.#reader = () => resume(again)
-      // The fiber may have yielded since.
+      // The fiber may have yielded, and bytes or the end may have come, since the checks above.
       if (this.#size > 0 || this.#exit !== undefined) this.#wake()
     })
   }
 
-  /** Ends what is read, from outside. The first end counts. */
+  /** Ends the body from outside. Only the first end counts. */
   end(exit: Exit.Exit<undefined, GPTalkError>): void {
     this.#exit ??= exit
     this.#wake()
   }
 
-  /** Closes the connection, if the body is not at its end. */
+  /** Closes the connection, unless the body is at its end. */
   close(): void {
     const source = this.#source
     this.#letGo()
     source?.cancel()
   }
 
-  /** Lets the body come to its end by itself if that is near, so that the connection can be used again. */
+  /** Reads on to the end of the body if that is near, so that the connection can be reused; else closes it. */
   linger(): void {
     if (this.#isDone) return
     this.#lingering = setTimeout(() => this.close(), lingerMillis)
@@ -246,14 +245,15 @@ export class Body {
   }
 }
 
-/** A body that was read already, by a client that logs it for instance, is still there as text. */
+/** A body that was already read, for instance by a client that logs it. The response still has it as text. */
 const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
   Stream.map(Stream.fromEffect(response.text), (text) => new TextEncoder().encode(text))
 
 /**
- * Where the platform's clients keep their source: `source` of the response, behind `original` where the response was
- * made interruptible; for undici and fetch its `body`, for `node:http` itself. A response that only inherits these,
- * or has a `stream` of its own, was made by somebody who wants its bytes to come another way.
+ * Finds the source of bytes in a response of the platform's clients. It is in `source`, of the response or of its
+ * `original` if the platform made it interruptible: for undici and fetch the `body` of `source`, for `node:http`
+ * `source` itself. A response that only inherits these properties, or has a `stream` of its own, was made by code that
+ * gives its bytes in another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
   const original = Object.hasOwn(response, "original") ? (response as { original?: unknown }).original : response

@@ -13,7 +13,7 @@ export const short = 32
 export class Bytes {
   length = 0
   bytes = new Uint8Array(256)
-  /** Of the same bytes. */
+  /** A view of the same buffer. */
   view = new DataView(this.bytes.buffer)
 
   append(bytes: Uint8Array, start: number, end: number): void {

@@ -1,5 +1,5 @@
 /**
- * The options of the layers from `Config`, each under a name of its own.
+ * Reads the options of the layers from `Config`, each from a variable of its own.
  */
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
@@ -11,7 +11,7 @@ const settings = (options: object): Either.Either<Settings.Settings, ConfigError
   Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
 
 /**
- * Options that `layer` would take, or why not.
+ * The options if `layer` would accept them, or else why not.
  *
  * @internal
  */
@@ -21,7 +21,10 @@ export const validate = <Options extends object>(options: Options): Either.Eithe
 /** `usageLimit` is read from `GPTALK_USAGE_LIMIT`. */
 const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, "_$&").toUpperCase()}`
 
-/** What a variable says is checked as the option that it stands for, in one step: a second would not name it. */
+/**
+ * Validates the value of a variable as the option that it stands for. This is part of the `Config` of the variable: an
+ * error of a later step would not name it.
+ */
 const checked = <A, B>(
   config: Config.Config<A>,
   toOptions: (value: A) => object,
@@ -41,7 +44,10 @@ const part =
   /(\d*\.?\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
 const millisOf: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** As people write it ("30 seconds", "1.5 min", "500ms", "1h 30m"), or else for `Duration` to read. */
+/**
+ * Milliseconds, if the text is a duration as people write it ("30 seconds", "1.5 min", "500ms", "1h 30m"); or else the
+ * text, which may be a `DurationInput`.
+ */
 const duration = (text: string): number | string => {
   let millis = 0
   let last = Infinity
@@ -62,7 +68,7 @@ const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
     (settings) => settings.timeouts[phase]
   )
 
-/** An empty text stands for no number: `Config.integer` would take it for 0. */
+/** Text that is not JSON, an empty one too, stays text and is then invalid: `Config.integer` would read 0 from it. */
 const json = (text: string): unknown => Either.getOrElse(Json.parse(text), () => text)
 
 /** @internal */

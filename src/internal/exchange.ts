@@ -1,6 +1,6 @@
 /**
- * One call from end to end: an attempt, and another one until the first delta has come. What was handed on is never
- * asked for twice.
+ * One call from start to end: an attempt, and more of them as long as no delta has arrived. After the first delta there
+ * is no retry, so no text is delivered twice.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -26,7 +26,7 @@ export interface Exchange {
 /** @internal */
 export interface Asked {
   readonly question: Question
-  /** What the question was made of, where a service may quote it apart. */
+  /** The messages that the question was made of: the service may quote one of them alone. */
   readonly words: ReadonlyArray<string>
 }
 
@@ -36,7 +36,7 @@ const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
 const longestRetryAfter = Duration.seconds(60)
 
 /**
- * 0.5 s, doubling to 8 s, each shorter by up to a fifth so that those who failed together do not return together.
+ * 0.5 s, doubling to 8 s, each shortened by up to a fifth, so that calls that failed together are not retried together.
  */
 const backoff = (attempt: number): Effect.Effect<Duration.Duration> =>
   Effect.map(
@@ -44,7 +44,7 @@ const backoff = (attempt: number): Effect.Effect<Duration.Duration> =>
     (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** attempt, 8000) * jitter))
   )
 
-/** How long to wait before the next attempt; none when there must not be one. */
+/** The delay before the next attempt; `None` if there must not be one. */
 const retryDelay = (
   error: GPTalkError,
   attempt: number,
@@ -122,8 +122,8 @@ export const make = (
     pull: () => pull === undefined ? start : pull(),
     close: (exit) =>
       Effect.suspend(() => {
-        // What fails while nobody waits is not this call but its consumer. That is told elsewhere, and may hold text of
-        // the reply.
+        // While nobody waits for a delta, a failure is not one of this call but of its consumer. It is reported
+        // elsewhere, and may hold text of the reply.
         const isOwn = attempt === undefined || attempt.isPulled() || isInterruption(exit)
         return end(isOwn ? exit : Exit.void)
       })

@@ -1,5 +1,5 @@
 /**
- * The one place where what other parties say goes wrong becomes an error of this package.
+ * The one place where errors of the service and of the `HttpClient` become errors of this package.
  */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
@@ -25,8 +25,8 @@ const isWords = (value: unknown): value is string => typeof value === "string" &
 const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isWords(value)
 
 /**
- * The error that a JSON body or frame carries in place of what was asked, if it does. A `code` of 0 or 200, with its
- * `msg`, is no error, nor are words alone beside an empty `content`.
+ * The error that a JSON body or frame holds in place of what was asked for, if any. A `code` of 0 or 200, with its
+ * `msg`, is not an error. Neither is a message without a code beside an empty `content`.
  *
  * @internal
  */
@@ -60,18 +60,18 @@ export const toServiceError = (
     retryAfter: options.retryAfter ?? Option.none()
   })
 
-/** In seconds: a duration of more milliseconds than can be told apart cannot be encoded. */
+/** In seconds. A duration of more than `Number.MAX_SAFE_INTEGER` milliseconds cannot be encoded. */
 const longestRetryAfter = Number.MAX_SAFE_INTEGER / 1000
 
 /**
- * `Retry-After`, in seconds or as an HTTP date; none where it is absent or unreadable. A date that is past is zero.
+ * `Retry-After`, in seconds or as an HTTP date; `None` if it is absent or unreadable. A date in the past is zero.
  *
  * @internal
  */
 export const retryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const value = header?.trim() ?? ""
   if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), longestRetryAfter)))
-  // The form that ends with the year names no zone, and means the one of the others.
+  // The form that ends with the year names no time zone. Like the others, it means GMT.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
     : NaN
@@ -79,7 +79,7 @@ export const retryAfter = (header: string | undefined, now: number): Option.Opti
 }
 
 /**
- * The innermost error says what happened; those around it say that something did.
+ * The innermost error says what happened; those around it only say that something did.
  */
 const innermost = (error: unknown, depth = 8): unknown => {
   if (!Predicate.isRecord(error) || depth === 0) return error
@@ -88,7 +88,7 @@ const innermost = (error: unknown, depth = 8): unknown => {
 }
 
 /**
- * Errors that hold their request, and with it all that was sent.
+ * Whether the error holds its request, and with it everything that was sent.
  *
  * @internal
  */
@@ -100,7 +100,7 @@ export const toConnectionError = (
   error: unknown,
   options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
 ): GPTalkError.ConnectionError => {
-  // A platform error without a cause has its request in its message, and with it the URL.
+  // The message of a platform error without a cause quotes its request, and with it the URL.
   const foreign = innermost(isPlatformError(error) ? error.cause ?? { message: error.reason } : error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
   const clean = (value: unknown) => typeof value === "string" ? redact(value, options.secrets) : undefined

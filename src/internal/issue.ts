@@ -1,6 +1,6 @@
 /**
- * A schema failure as one clause that says where, what was expected and what kind of thing was found. The value
- * itself stays out: it may be a token or a prompt.
+ * Describes a schema failure in one clause: where, what was expected, and what kind of value was found. The value
+ * itself is left out: it may be a token or a prompt.
  */
 import * as Arr from "effect/Array"
 import type * as ParseResult from "effect/ParseResult"

@@ -1,5 +1,5 @@
 /**
- * JSON of others as a value, or what is wrong with it in words that do not quote it.
+ * Parses JSON from outside. What is wrong with it is said without quoting it.
  */
 import * as Either from "effect/Either"
 

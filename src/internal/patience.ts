@@ -1,6 +1,6 @@
 /**
- * How long a call waits for the service, whatever it waits for. One fiber looks at the clock for all calls: a race for
- * each wait (`Effect.timeout`) takes as long as a request, and a fiber for each call holds 4 KiB.
+ * The timeouts of a call. One fiber watches the clock for all calls: a race for each wait (`Effect.timeout`) would take
+ * as long as a request, and a fiber for each call would hold 4 KiB.
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -14,7 +14,7 @@ type Timeouts = Settings["timeouts"]
 type OnTimeout = (error: GPTalkError.TimeoutError) => void
 
 /**
- * Sleeps until the first wait of any call may be over.
+ * Sleeps until the earliest deadline of all calls, and then looks which of them have timed out.
  *
  * @internal
  */
@@ -33,11 +33,11 @@ export class Watchdog {
 
   forget(patience: Patience): void {
     this.#calls.delete(patience)
-    // Not at once: where one call follows another, to go to sleep for each takes 35 µs.
+    // Not at once: when one call follows another, stopping and going to sleep again for each would take 35 µs.
     if (this.#calls.size === 0) this.#stopping = setTimeout(() => this.#stop(), 0)
   }
 
-  /** A wait has begun that lasts no longer. */
+  /** Makes sure that a look happens at `deadline` at the latest. */
   wakeAt(deadline: number): void {
     if (deadline >= this.#wakesAt) return
     this.#stop()
@@ -60,7 +60,7 @@ export class Watchdog {
 }
 
 /**
- * The one for each clock: a program under test has its own.
+ * Returns the one watchdog of each clock: a program under test has a clock of its own.
  *
  * @internal
  */
@@ -74,8 +74,8 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
 }
 
 /**
- * The patience of one call. Within the stream only the time spent waiting for the service counts, not what the
- * consumer takes between two pulls.
+ * The timeouts of one attempt of a call. Within the stream, only the time spent waiting for the service counts, not the
+ * time that the consumer takes between two pulls.
  *
  * @internal
  */
@@ -94,12 +94,12 @@ export class Patience {
     this.#onTimeout = onTimeout
   }
 
-  /** Whether the consumer has asked for something that it has not got. */
+  /** Whether the consumer has asked for more and has not got it yet. */
   get isPulled(): boolean {
     return this.#isPulled
   }
 
-  /** A new wait begins, for an answer (`response`) or within the stream. */
+  /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#step = step
     this.#phase = phase
@@ -108,7 +108,7 @@ export class Patience {
     this.#watchdog.wakeAt(this.#deadline())
   }
 
-  /** There is nothing to wait for. */
+  /** Ends the wait: there is nothing to wait for. */
   end(): void {
     this.#phase = undefined
   }
@@ -120,17 +120,17 @@ export class Patience {
     this.#watchdog.wakeAt(this.#deadline())
   }
 
-  /** The consumer has got something. */
+  /** The consumer has got an answer to its pull: time stops until the next one. */
   handOver(): void {
     this.#isPulled = false
     if (this.#waitingSince !== undefined) this.#waited += this.#now() - this.#waitingSince
     this.#waitingSince = undefined
   }
 
-  /** When to look again. If the wait is over by now, this was the timeout. */
+  /** Reports a timeout if the deadline has passed. Returns when to look again. */
   look(now: number): number {
     const deadline = this.#deadline()
-    // Less than a nanosecond cannot be slept.
+    // A deadline less than a nanosecond away counts as passed, since no sleep is shorter.
     if (deadline - now >= 1e-6 || this.#phase === undefined) return deadline
     const after = this.#watchdog.timeouts[this.#phase]
     this.#onTimeout(new GPTalkError.TimeoutError({ step: this.#step, phase: this.#phase, after }))

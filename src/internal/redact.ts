@@ -1,6 +1,6 @@
 /**
- * Foreign words (a service's error text, a socket's error message) made safe to show: short, on one line, and
- * without any piece of a secret that went out with the request.
+ * Makes foreign text (the error text of a service, the error message of a socket) safe to show: short, on one line, and
+ * without any piece of a secret that was sent with the request.
  */
 import { toWellFormed } from "./unicode.js"
 
@@ -8,22 +8,25 @@ const maxLength = 200
 const mark = "[redacted]"
 
 /**
- * From this length on, a piece of a secret is taken for the secret; shorter ones occur by chance.
+ * A piece of a secret is taken for the secret from this length on; shorter ones occur by chance.
  */
 const shortestPiece = 8
 
-/** A secret shorter than this is only found as a word of its own: its letters occur everywhere. */
+/** A secret shorter than this is only found as a whole word, since its letters occur everywhere. */
 const shortestPart = 4
 
 const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
 
-/** Of JSON, URLs and HTML, in which a service may quote a request. */
+/** The escapes of JSON, URLs and HTML, in which a service may quote a request. */
 const escapes =
   /\\(?:u[\dA-Fa-f]{4}|["\\/bfnrt])|(?:%[\dA-Fa-f]{2})+|&#(\d{1,6});|&#[xX]([\dA-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);/g
 const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: "\"", apos: "'" }
 const utf8 = new TextDecoder()
 
-/** Without escapes, nor those that show up then: the same for a secret and for a quotation of a quotation of it. */
+/**
+ * The text with its escapes decoded, and those that appear by that, up to `depth` times. A secret and a quotation of a
+ * quotation of it become the same.
+ */
 const plain = (text: string, depth = 4): string => {
   if (depth === 0 || !/[\\%&]/.test(text)) return text
   const next = text.replace(escapes, (all: string, decimal?: string, hex?: string, entity = "") => {
@@ -34,10 +37,13 @@ const plain = (text: string, depth = 4): string => {
   return next === text ? text : plain(next, depth - 1)
 }
 
-/** A service may lay text out anew, and what is shown is one line in any case. */
+/**
+ * The text with one space for each run of spaces and control characters: a service may change the layout of what it
+ * quotes, and only one line is shown in any case.
+ */
 const onOneLine = (text: string): string => text.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
 
-/** The text up to `length`, with a mark for each piece of a secret. */
+/** The text up to `length`, with the mark in place of each piece of a secret. */
 const hide = (text: string, length: number, secrets: ReadonlyArray<string>): string => {
   let clean = ""
   let secretUntil = 0
@@ -46,7 +52,7 @@ const hide = (text: string, length: number, secrets: ReadonlyArray<string>): str
     for (const secret of secrets) {
       const length = Math.min(shortestPiece, secret.length)
       const piece = text.slice(index, index + length)
-      // A space behind the last word is no secret.
+      // A space after the last word is not secret.
       const end = index + piece.trimEnd().length
       if (end <= secretUntil || piece.length < length || !secret.includes(piece)) continue
       const isPart = isLetter(text.charAt(index - 1)) || isLetter(text.charAt(end))
@@ -60,16 +66,17 @@ const hide = (text: string, length: number, secrets: ReadonlyArray<string>): str
 
 /** @internal */
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
-  // Far more than is shown, far less than would make the search for pieces slow.
+  // Far more than is shown, and far less than would make the search slow.
   const start = text.slice(0, 3 * maxLength)
-  // What a secret begins with before the cut might not be known for it.
+  // A secret that is cut off may be too short here to be recognized.
   const unknown = start === text ? 0 : shortestPiece
   const known = [...new Set(secrets)].filter((secret) => secret !== "")
   const bare = onOneLine(plain(start))
   const behindEscapes = known.map((secret) => onOneLine(plain(secret)))
   const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))]
   const cleaner = hide(bare, bare.length - unknown, [...new Set(forms)])
-  // Where they hide nothing, the escapes stay; what is taken for one may be the beginning of a secret.
+  // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
+  // the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unknown, known) : cleaner
   const line = onOneLine(clean).trim()
   return toWellFormed(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line)

@@ -1,6 +1,6 @@
 /**
- * How `Auth` knows that the service refused a session: by its error type, or by a mark on another error. The mark is
- * a property, since inside a span `Effect.fail` hands on a proxy of the error and identity would not hold.
+ * How `Auth` knows that the service refused a session: by the class of the error, or by a mark on another error. The
+ * mark is a property: inside a span, `Effect.fail` passes on a proxy, which is not identical to the error.
  */
 import * as Predicate from "effect/Predicate"
 import { AuthenticationError } from "../GPTalkError.js"

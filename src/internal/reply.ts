@@ -1,5 +1,5 @@
 /**
- * The body of the stream as batches of deltas, and what it means when it ends.
+ * Reads the body of the stream as batches of deltas. Its end is that of a complete reply, or an error.
  */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
@@ -19,7 +19,7 @@ type Deltas = ReadonlyArray<string> | undefined
 export type Next = Effect.Effect<Deltas, GPTalkError.GPTalkError>
 
 /**
- * Asks for the next deltas. What it gives is to be run before it is called again.
+ * Asks for the next deltas. The effect that it returns must be run before the next call.
  *
  * @internal
  */
@@ -30,9 +30,9 @@ export interface Reply {
   readonly pull: Pull
   /** Whether `[DONE]` has arrived. */
   readonly isDone: () => boolean
-  /** Whether the consumer has asked for something that it has not got. */
+  /** Whether the consumer has asked for more and has not got it yet. */
   readonly isPulled: () => boolean
-  /** Whether the consumer has come to it, and how many deltas have arrived. */
+  /** Whether the consumer has reached the end of the reply, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
 
@@ -40,7 +40,7 @@ export interface Reply {
 export interface Options {
   readonly body: Body
   readonly patience: Patience
-  /** What must not come back in the words of an error. */
+  /** What must not appear in the text of an error. */
   readonly secrets: ReadonlyArray<string>
   /** In bytes. */
   readonly maxFrameSize: number
@@ -83,7 +83,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     const deltas: Array<string> = []
     for (const bytes of chunks) decoder.push(bytes, deltas)
     deltaCount += deltas.length
-    // Until the first delta has come, the wait for it runs on, whatever else comes.
+    // Until the first delta has arrived, the wait for it goes on, whatever else arrives.
     if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
     const next = deltas.length > 0 ? Effect.succeed(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next
@@ -128,7 +128,7 @@ const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A,
   Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /**
- * The deltas as a stream has them.
+ * The deltas as the channel of a stream.
  *
  * @internal
  */
@@ -137,14 +137,14 @@ export const toChannel = (pull: Pull): Channel.Channel<Chunk.Chunk<string>, unkn
     deltas === undefined ? Channel.void : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => rest)
   const rest: Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> = Channel.suspend(() => {
     const next = pull()
-    // What is there already needs no step of the fiber, of which a wait takes a dozen.
+    // Deltas that are already there need no step of the fiber; a wait takes a dozen.
     return isSuccess(next) ? emit(next.value) : Channel.flatMap(Channel.fromEffect(next), emit)
   })
   return rest
 }
 
 /**
- * All of them.
+ * All deltas, joined.
  *
  * @internal
  */

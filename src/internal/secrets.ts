@@ -1,6 +1,6 @@
 /**
- * What must not be found again in the words of others: all that a call has sent so far, and not just with the request
- * that failed, since a service remembers.
+ * What must not appear in the text of an error: all secrets that a call has sent so far, not only those of the request
+ * that failed, since a service may remember the others.
  */
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type { Settings } from "./settings.js"
 
 /**
- * The secrets of the running call. A login inherits them from the call that begins it.
+ * The secrets of the running call. A login inherits them from the call that starts it.
  *
  * @internal
  */
@@ -23,7 +23,7 @@ const fingerprints = globalValue(
 )
 
 /**
- * Remembers the fingerprint that a session token was got with, for as long as the token is held.
+ * Remembers the fingerprint that a session token was issued for, as long as the token is referenced.
  *
  * @internal
  */
@@ -31,7 +31,7 @@ export const setFingerprint = (token: Redacted.Redacted<string>, fingerprint: st
   void fingerprints.set(token, fingerprint)
 
 /**
- * What a session is made of.
+ * The secrets of a session: its token and its fingerprint.
  *
  * @internal
  */
@@ -41,7 +41,7 @@ export const ofSession = (token: Redacted.Redacted<string>): ReadonlyArray<strin
 ]
 
 /**
- * What may let somebody in of the headers and the parameters that go with each request.
+ * The headers and the URL parameters, sent with each request, whose names suggest that they give access.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
- * The sessions of one `Auth`, as a value: who may use which, and when a login is due. Pure functions, so that the
- * rules can be read and tested without effects.
+ * The sessions of one `Auth`, as a value: which call may use which session, and when a login is due. Pure functions, so
+ * that the rules can be read and tested without effects.
  */
 import type * as Deferred from "effect/Deferred"
 import type * as Redacted from "effect/Redacted"
@@ -14,14 +14,15 @@ export interface Session {
   /** The order in which the logins began. */
   readonly id: number
   readonly login: Login
-  /** What the login gave; unknown while it is under way. */
+  /** The token from the login; `undefined` while that is under way. */
   readonly token: Redacted.Redacted<string> | undefined
-  /** Unix milliseconds; unknown while the login is under way. */
+  /** Unix milliseconds; `undefined` while the login is under way. */
   readonly expiresAt: number | undefined
-  /** Uses reserved, and of these the ones kept. */
+  /** How many uses are reserved, those that are kept included. */
   readonly used: number
+  /** How many uses are kept for good, since their calls have succeeded. */
   readonly kept: number
-  /** Whether the service refused it. It stays only until those who have reserved a use know. */
+  /** Whether the service refused it. It then stays only until every call that has reserved a use has ended it. */
   readonly isRefused: boolean
 }
 
@@ -38,7 +39,7 @@ export const empty: Sessions = { nextId: 0, all: [] }
 /** @internal */
 export interface Reservation {
   readonly session: Session
-  /** Why its login is still to be made, by whoever got this; `undefined` where there is nothing to do. */
+  /** Why the caller must now start the login of the session; `undefined` if there is nothing to start. */
   readonly loginReason: "absent" | "expired" | "used_up" | "refused" | undefined
 }
 
@@ -49,10 +50,11 @@ export const newest = (sessions: Sessions): Session | undefined =>
   sessions.all.findLast((session) => session.expiresAt !== undefined && !session.isRefused)
 
 /**
- * Reserves one use: of the oldest session that has one left, or of a new one. `from` is the least id that will do.
+ * Reserves one use: of the oldest session that has one left, or of a new session. Sessions with an id below `from` are
+ * not used.
  *
- * A session that can serve nobody any more is forgotten here, but for the newest, of which `status` speaks. A session
- * whose uses are all reserved stays, since one of them may be given back; so does a refused one, see there.
+ * Sessions that can serve no call any more are forgotten here, except the newest, which `status` reports. A session
+ * whose uses are all reserved stays, since one of them may be given back. So does a refused session: see `isRefused`.
  *
  * @internal
  */
@@ -95,7 +97,7 @@ export const reserve = (
   ]
 }
 
-/** What is left of a session after a change: a refused one that nobody has a use of reserved any more is forgotten. */
+/** Changes one session. Forgets refused sessions of which no call has a use any more, except uses that are kept. */
 const update = (sessions: Sessions, id: number, f: (session: Session) => Session): Sessions => ({
   ...sessions,
   all: sessions.all
@@ -120,7 +122,7 @@ export const giveBack = (sessions: Sessions, id: number): Sessions =>
   update(sessions, id, (session) => ({ ...session, used: session.used - 1 }))
 
 /**
- * Gives the use back and keeps everybody from having another.
+ * Gives the use back, and lets no call have another one.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * The options of the layers, validated once and completed with their defaults.
+ * The options of the layers: validated once, with their defaults filled in.
  */
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -73,7 +73,7 @@ export interface Settings extends Schema.Schema.Type<typeof Settings> {}
 const decode = Schema.decodeUnknownEither(Settings)
 
 /**
- * An option that is not valid fails each call with the error that this gives, and `layerConfig` with a `ConfigError`.
+ * An invalid option fails each call with the error that this returns, and `layerConfig` with a `ConfigError`.
  *
  * @internal
  */

@@ -7,14 +7,14 @@ import type * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
 
 /**
- * Without a stack trace, which costs more than the span. Its kind is what tools look for to draw who calls whom.
+ * No stack trace, which would cost more than the span. Tools need the kind to draw which service calls which.
  *
  * @internal
  */
 export const options = { captureStackTrace: false, kind: "client" } as const
 
 /**
- * To be run where it cannot be interrupted before somebody has taken it who will end it.
+ * Must run uninterruptibly until the span is stored where it will be ended, or an interruption leaves it open.
  *
  * @internal
  */

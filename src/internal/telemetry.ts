@@ -1,5 +1,5 @@
 /**
- * What a call tells of itself: attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
+ * Telemetry of calls: span attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -39,7 +39,7 @@ const sessionUses = Metric.counter("gptalk_session_uses", {
   incremental: true
 })
 
-/** In one step of the fiber, where `Metric.update` takes four. */
+/** Takes one step of the fiber; `Metric.update` takes four. */
 const update = <Type, Out>(metric: Metric.Metric<Type, number, Out>, input: number): Effect.Effect<void> =>
   Effect.withFiberRuntime((fiber) => {
     metric.unsafeUpdate(input, fiber.getFiberRef(FiberRef.currentMetricLabels))
@@ -60,7 +60,7 @@ export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void
 export const describeCall = (span: Tracer.Span): void => {
   span.attribute("gen_ai.operation.name", "chat")
   span.attribute("gen_ai.provider.name", "gptalk")
-  // What that was called before, and still is by many who read it.
+  // The former name of that attribute, which many tools still read.
   span.attribute("gen_ai.system", "gptalk")
 }
 
@@ -79,7 +79,7 @@ export const sawFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint)
   return update(firstDelta, Number(now - startTime) / 1e9)
 }
 
-/** How a call ended that did not come to the end of its reply. */
+/** How a call ended that did not reach the end of its reply. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return "stopped"
   if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
@@ -89,7 +89,7 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   })
 }
 
-/** To tag a metric takes longer than to update it. */
+/** By outcome: tagging a metric takes longer than updating it. */
 const repliesBy = new Map<string, typeof replies>()
 
 const repliesWith = (outcome: string): typeof replies => {
@@ -107,7 +107,7 @@ export const sawEnd = (
   const isComplete = progress?.isComplete === true
   const outcome = isComplete ? "complete" : outcomeOf(exit)
   if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
-  // An interruption is no error, and the span's status says none.
+  // An interruption is not an error, and the status of the span does not say so either.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
   return Effect.zipRight(update(deltas, progress?.deltas ?? 0), update(repliesWith(outcome), 1))
 }

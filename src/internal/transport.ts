@@ -1,5 +1,6 @@
 /**
- * The three requests over the platform's `HttpClient`: what is sent, and what is kept from the client's own ways.
+ * The three requests, sent with the platform's `HttpClient`. Some features of the client are kept from them: it follows
+ * no redirect and makes no spans, and a status that it takes for a failure is still an answer.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
@@ -34,11 +35,11 @@ export type Question = Pick<Protocol.TextRequest, "content" | "model" | "tempera
 
 /** @internal */
 export interface Options {
-  /** When it is closed, the request is aborted and its connection with it. After a whole answer it need not be. */
+  /** Closing it aborts the request and closes its connection. After a complete answer it need not be closed. */
   readonly scope: Scope.CloseableScope
-  /** What must not come back in the words of an error. */
+  /** What must not appear in the text of an error. */
   readonly secrets: ReadonlyArray<string>
-  /** The parent of what the client does. Default: that of the fiber. */
+  /** The span that the request belongs to. Default: the current span of the fiber. */
   readonly span?: Tracer.Span
 }
 
@@ -48,13 +49,13 @@ export interface Transport {
     fingerprint: string,
     options: Options
   ) => Effect.Effect<Protocol.LoginAnswer["data"], GPTalkError.GPTalkError>
-  /** Gives the stream token. */
+  /** Returns the stream token. */
   readonly text: (
     session: Redacted.Redacted<string>,
     question: Question,
     options: Options
   ) => Effect.Effect<Redacted.Redacted<string>, GPTalkError.GPTalkError>
-  /** Connects the body. */
+  /** Connects the body to the response. */
   readonly stream: (
     token: Redacted.Redacted<string>,
     body: Body,
@@ -62,11 +63,11 @@ export interface Transport {
   ) => Effect.Effect<void, GPTalkError.GPTalkError>
 }
 
-/** One of the three, before it is sent. */
+/** One of the three requests, before it is sent. */
 interface Outgoing extends Options {
   readonly step: GPTalkError.Step
   readonly headers?: Record<string, string>
-  /** The request without its headers. Time is in seconds. */
+  /** The request without the headers that differ from call to call. `now` is in Unix seconds. */
   readonly request: (now: number) => HttpClientRequest.HttpClientRequest
 }
 
@@ -74,7 +75,8 @@ const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginAnswer)
 const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
 
 /**
- * A redirect is an answer like any other, so that no token and no prompt follows it to another origin.
+ * The context of one request. A redirect is returned as an answer and not followed, so that no token and no prompt goes
+ * to another origin.
  */
 const contextOf = (context: Context.Context<never>, { scope, span }: Options): Context.Context<never> => {
   const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
@@ -94,7 +96,10 @@ const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Ef
     FiberRef.set(FiberRef.currentTracerEnabled, isTraced)
   )
 
-/** What came where the client says that nothing did. A client that dies must not let its request out either. */
+/**
+ * Turns a failure of the client into a response or an error of ours. A client may take a status for a failure: its
+ * response is still an answer. A defect may hold the request, which must not get out that way either.
+ */
 const recover = (
   cause: Cause.Cause<HttpClientError.HttpClientError>,
   options: Options & { readonly step: GPTalkError.Step }
@@ -112,14 +117,14 @@ const recover = (
 
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
-  // The scope is in the context that is set for the request.
+  // The `Scope` that this needs is in the context that `send` sets for the request.
   const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
   const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
   const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
   delete headers["x-auth-timestamp"]
   for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
-  // Made once: to make a request takes three times as long as to change it.
+  // Made once: making a request takes three times as long as changing one.
   const login = HttpClientRequest.post(url("login"), { headers, urlParams })
   const text = HttpClientRequest.post(url("text"), { headers, urlParams })
   const stream = HttpClientRequest.get(url("stream"), { headers, urlParams })
@@ -127,12 +132,12 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
     HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
 
-  /** Where the caller has tracing off, the span has no id that could be sent. */
+  /** If the caller has turned tracing off, the span has no id to send. */
   const traceOf = (span: Tracer.AnySpan | undefined) =>
     settings.propagateTrace && span?._tag === "Span" && span.spanId !== "noop" ? HttpTraceContext.toHeaders(span) : {}
 
-  // What is set in the fiber for the request is put back once there is an answer, and not in a finalizer, which would
-  // take half as long as the request: where there is no answer for an interruption or a defect, the fiber is at its end.
+  // The fiber gets another context for the request, and its own back when the request ends, in whatever way. Only the
+  // request itself can be interrupted, so this needs no finalizer, which would take half as long as the request.
   const send = (
     outgoing: Outgoing,
     restore: Restore,
@@ -154,7 +159,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
           return Effect.as(Scope.addFinalizer(outgoing.scope, Effect.sync(() => body.close())), answer)
         })
-      // The client's own spans carry the URL, and with it the stream token.
+      // Not traced: the client's own spans would hold the URL, and with it the stream token.
       return Effect.zipRight(
         setFiber(contextOf(context, outgoing), false),
         Effect.matchCauseEffect(restore(execute(request)), {

@@ -1,5 +1,5 @@
 /**
- * With U+FFFD for each half of a surrogate pair without its other half.
+ * The text with U+FFFD in place of each lone surrogate.
  *
  * @internal
  */
