@@ -1,8 +1,8 @@
 /**
- * The bytes of an event stream into the deltas of a reply. A plain, synchronous thing: no effects, no `node:` import.
+ * Decodes the bytes of an event stream into the deltas of a reply. Synchronous: no effects, and no `node:` import.
  *
- * Every frame repeats the whole reply, so parsing each one is work with the square of the reply's length. A frame that
- * only adds text need not be parsed: `FrameShape` knows what the last one began and ended with, and what stands
+ * Every frame repeats the whole reply, so the cost of parsing each one grows with the square of the reply's length. A
+ * frame that only adds text need not be parsed: `FrameShape` knows how the last one began and ended, and what stands
  * between is the delta.
  */
 import * as Either from "effect/Either"
@@ -28,10 +28,13 @@ export type Outcome =
 
 const LF = 0x0a
 const CR = 0x0d
-/** With `[DONE]`, which is the end whatever follows. The first line may have a byte order mark, here as its bytes. */
+/**
+ * The field of a frame, with `[DONE]` if that follows: it ends the reply, whatever comes after it. The first line may
+ * begin with a byte order mark, here as its bytes.
+ */
 const firstField = /^(?:\xef\xbb\xbf)?data:([ \t]*\[DONE\])?/
 const field = /^data:([ \t]*\[DONE\])?/
-/** How many bytes of a line these look at. */
+/** How many bytes of a line the two patterns are matched against. */
 const fieldSize = 32
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
@@ -39,7 +42,7 @@ const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 const small = new DataView(new ArrayBuffer(1024))
 const smallBytes = new Uint8Array(small.buffer)
 
-/** To copy a small chunk costs less than a view of it. */
+/** Copying a small chunk costs less than creating a view of it. */
 const viewOf = (bytes: Uint8Array): DataView => {
   if (bytes.length > smallBytes.length) return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   smallBytes.set(bytes)
@@ -51,21 +54,21 @@ const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xd
 
 /** @internal */
 export class FrameDecoder {
-  /** Set once the reply has ended, for whatever reason; what comes after that is ignored. */
+  /** Set once the reply has ended, for whatever reason. What comes after that is ignored. */
   outcome: Outcome | undefined
   /** The longest `content` so far. */
   text = ""
   /** How many frames could be read, repeats included. */
   goodFrames = 0
-  /** Why frames were passed over, for whoever empties it. */
+  /** Why frames were skipped. The caller empties this list. */
   readonly passedOver: Array<string> = []
 
-  /** Why the last frame could not be read, when no good one has come since. */
+  /** Why the last frame could not be read, if no good one has followed. */
   #unreadable: string | undefined
-  /** The first half of a surrogate pair, at the end of `text`, that was not handed on yet. */
+  /** The first half of a surrogate pair at the end of `text`, not yet in a delta. */
   #half = ""
   readonly #shape = new FrameShape()
-  /** What has arrived of the current line beyond what repeats the shape. */
+  /** What has arrived of the current line, without the beginning that repeats the shape. */
   #rest = new Bytes()
   #isFirstLine = true
   readonly #maxFrameSize: number
@@ -74,13 +77,13 @@ export class FrameDecoder {
     this.#maxFrameSize = maxFrameSize
   }
 
-  /** The deltas that become known with the next bytes, behind those that are there already. */
+  /** Reads the next bytes. Adds the deltas that they complete to `deltas`, and returns it. */
   push(bytes: Uint8Array, deltas: Array<string> = []): Array<string> {
     const view = viewOf(bytes)
     let start = 0
     while (start < bytes.length && this.outcome === undefined) {
       if (this.#rest.length === 0) start += this.#shape.match(bytes, view, start)
-      // A line that ends with both has an empty one between them, which means nothing.
+      // Between the CR and the LF of one line end there is an empty line, which means nothing.
       let end = start
       while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end++
       this.#read(bytes, start, end, deltas)
@@ -89,7 +92,7 @@ export class FrameDecoder {
     return deltas
   }
 
-  /** The connection has ended: a last line without a line end counts only when it is `[DONE]`. */
+  /** The connection has ended: a last line without a line end counts only if it is `[DONE]`. */
   end(): Array<string> {
     const deltas: Array<string> = []
     const { bytes, length } = this.#rest
@@ -99,7 +102,7 @@ export class FrameDecoder {
     return deltas
   }
 
-  /** Reads on in the current line, which ends where the chunk does not. */
+  /** Reads the next part of the current line. If `end` is not the end of the chunk, it is the end of the line. */
   #read(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
     const rest = this.#rest
     if (this.#shape.matched + rest.length + end - start > this.#maxFrameSize) {
@@ -111,7 +114,7 @@ export class FrameDecoder {
       const wasShort = this.#shape.matched + rest.length < fieldSize
       rest.append(bytes, start, end)
       const head = () => this.#line(rest.bytes, 0, Math.min(rest.length, fieldSize))
-      // The line end may never come.
+      // `[DONE]` is not kept waiting for its line end, which may never come.
       if (wasShort && this.#field(head())?.[1] !== undefined) this.#endReply(deltas)
     } else if (rest.length === 0) {
       this.#endLine(bytes, start, end, deltas)
@@ -122,7 +125,7 @@ export class FrameDecoder {
     }
   }
 
-  /** The line ends with what stands between `start` and `end`. */
+  /** Ends the current line: the bytes from `start` to `end` are its last part. */
   #endLine(bytes: Uint8Array, start: number, end: number, deltas: Array<string>): void {
     const tail = this.#shape.continuation(bytes, start, end)
     if (tail !== undefined) {
@@ -150,7 +153,7 @@ export class FrameDecoder {
     if (Either.isLeft(json)) return this.#passOver(json.left)
     const { content } = Predicate.isRecord(json.right) ? json.right : {}
     const hasContent = content !== undefined && content !== null
-    // An empty content is as good as none beside what can only be an error.
+    // An empty content counts as none beside what can only be an error.
     const fault = hasContent && content !== "" ? undefined : Fault.serviceFault(json.right)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
@@ -176,7 +179,7 @@ export class FrameDecoder {
     return (this.#isFirstLine ? firstField : field).exec(latin1.decode(line.subarray(0, fieldSize)))
   }
 
-  /** What follows `data:` on the line, if it is such a line and means something. */
+  /** What follows `data:` on the line; `undefined` if it is another line, or means nothing. */
   #payload(line: Uint8Array): string | undefined {
     const match = this.#field(line)
     if (match === null) return undefined
@@ -203,7 +206,7 @@ export class FrameDecoder {
     this.outcome = { _tag: "Done" }
   }
 
-  /** What a good frame adds. */
+  /** Adds the text of a good frame, and the delta that it makes. */
   #addText(tail: string, deltas: Array<string>): void {
     this.goodFrames++
     this.#unreadable = undefined

@@ -1,6 +1,6 @@
 /**
- * The deltas of a reply into the bytes of an event stream. Every frame repeats the whole text, so the text is kept as
- * it stands on the wire: what was escaped and encoded once is only copied from then on.
+ * Encodes the deltas of a reply as the bytes of an event stream. Every frame repeats the whole text, so the text is
+ * kept in its encoded form: each delta is escaped and encoded once, and only copied from then on.
  */
 import * as Protocol from "../Protocol.js"
 
@@ -10,10 +10,10 @@ const tail = utf8.encode("\"}\n\n")
 
 /** @internal */
 export class FrameEncoder {
-  /** The last frame, but for its tail; every frame before it is a beginning of it. */
+  /** The last frame without its tail. Every earlier frame, without its tail, is a prefix of it. */
   private buffer = new Uint8Array(1024)
   private length = head.length
-  /** Where the frames that wait end in the buffer. */
+  /** The offsets in the buffer at which the waiting frames end. */
   private ends: Array<number> = []
   private waiting = 0
 
@@ -21,7 +21,7 @@ export class FrameEncoder {
     this.buffer.set(head)
   }
 
-  /** How many bytes `take` would give. */
+  /** How many bytes `take` would return. */
   get size(): number {
     return this.waiting
   }
@@ -36,7 +36,10 @@ export class FrameEncoder {
     this.waiting += this.length + tail.length
   }
 
-  /** The frames added since, in one piece: what costs a server is how often it writes, far more than how much. */
+  /**
+   * The frames added since the last call, as one chunk: how often a server writes costs it far more than how much it
+   * writes.
+   */
   take(): Uint8Array {
     const frames = new Uint8Array(this.waiting)
     let offset = 0

@@ -2,14 +2,14 @@
  * What the last good frame looked like, so that the next one need not be parsed when it only adds text.
  *
  * A line is split into H (up to and with the quote that opens the value of `content`), C (the value) and T (from its
- * closing quote). A later line H·C·D·T is a continuation: its text is the old one and what D says. That is the same as
- * to parse it whole, because
+ * closing quote). A later line H·C·D·T is a continuation: its text is the old one plus that of D. The result is
+ * the same as that of parsing the whole line, because
  *
  * - H and T are plain ASCII without a backslash and `"content"` stands in them once, as a key with a string; the
  *   top-level key `content` was found by parsing, so this is it, and there is no other;
- * - C ended at a bare quote, so no escape and no character is left open in it; D is complete in itself: it is UTF-8 that
- *   stands, between quotes, for one JSON string. So C·D is one JSON string, and T follows it as it followed C;
- * - all the rest of the line is the same to the byte, so all the rest of the object is the same.
+ * - C ended at an unescaped quote, so no escape and no character in it is incomplete; D is complete in itself: between
+ *   quotes, it is valid UTF-8 and one JSON string. So C·D is one JSON string, and T follows it as it followed C;
+ * - the rest of the line is the same, byte for byte, so the rest of the object is the same.
  *
  * Anything else is for the caller to parse.
  */
@@ -25,7 +25,7 @@ const plain = /^[\t\x20-\x5b\x5d-\x7e]*$/
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
- * A character for each byte.
+ * Decodes each byte as one character.
  *
  * @internal
  */
@@ -36,23 +36,23 @@ const stride = 32
 
 /** @internal */
 export class FrameShape {
-  /** How much of the current line repeats H·C. */
+  /** How many bytes of the current line repeat H·C. */
   matched = 0
 
   /** H·C; empty while there is no shape. */
   #prefix = new Bytes()
   #tail = new Uint8Array(0)
 
-  /** The part of the current line that is not given to the caller again. */
+  /** The part of the current line that repeats H·C: the caller does not keep it. */
   get repeated(): Uint8Array {
     return this.#prefix.bytes.subarray(0, this.matched)
   }
 
   /**
-   * How many of the bytes from here on repeat the shape further. `view` is one of the same bytes: floats compare at
-   * several times the speed of bytes. They are equal exactly when their bytes are: the one exception, zero with its two
-   * signs, would be eight bytes of which seven are NUL, which JSON has none of; and a NaN, which is not equal to itself,
-   * is left to the bytes.
+   * Returns how many of the bytes at `from` repeat H·C further. `view` is a view of the same bytes: comparing floats is
+   * several times as fast as comparing bytes. Floats are equal exactly when their bytes are, with two exceptions. Zero
+   * has two signs, but seven of its eight bytes are NUL, which JSON does not have. NaN does not equal itself, and is
+   * left to the comparison of bytes.
    */
   match(bytes: Uint8Array, view: DataView, from: number): number {
     const { matched } = this
@@ -71,7 +71,7 @@ export class FrameShape {
     return same
   }
 
-  /** What the current line, of which these bytes do not repeat H·C, adds to the text, if it is a continuation. */
+  /** The text that the current line adds, if it is a continuation. The bytes are the part that does not repeat H·C. */
   continuation(bytes: Uint8Array, start: number, end: number): string | undefined {
     const tail = this.#tail
     const tailStart = end - tail.length
@@ -84,7 +84,7 @@ export class FrameShape {
     return text
   }
 
-  /** Learns the shape of a line that was parsed whole and whose `content` is all that is known. */
+  /** Learns the shape of a line that was parsed whole and whose `content` is the whole text so far. */
   learn(line: Uint8Array): void {
     this.#prefix.length = 0
     const text = latin1.decode(line)
@@ -103,11 +103,11 @@ export class FrameShape {
 
 const escapes: { readonly [byte: number]: string } = { [QUOTE]: "\"", [BACKSLASH]: "\\", 0x6e: "\n" }
 
-/** The text of D, when it is complete in itself. */
+/** The text of D, if it is complete in itself. */
 const decode = (bytes: Uint8Array, start: number, end: number): string | undefined =>
   (end - start <= short ? decodePlain(bytes, start, end) : undefined) ?? decodeAny(bytes.subarray(start, end))
 
-/** What is most frequent: letters of one byte and of two, and the escapes of prose; all else is for `decodeAny`. */
+/** Decodes the most frequent: characters of one or two bytes, and the escapes of prose. `decodeAny` does the rest. */
 const decodePlain = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let text = ""
   let index = start
@@ -126,7 +126,7 @@ const decodePlain = (bytes: Uint8Array, start: number, end: number): string | un
       text += String.fromCharCode((byte & 0x1f) << 6 | next & 0x3f)
     }
   }
-  // An escape that is cut short has read on in T.
+  // An escape or a character that is cut short has made this read on into T.
   return index === end ? text : undefined
 }
 
