@@ -1,6 +1,6 @@
 /**
- * What lies between an `HttpClient` and server routes when there is no network: requests one way, answers the other,
- * and what may go wrong with an answer on its way.
+ * Connects an `HttpClient` to server routes without a network: converts requests and answers, and applies faults to the
+ * answers.
  */
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -17,13 +17,13 @@ export interface Answer {
   readonly body: Stream.Stream<Uint8Array, Error>
 }
 
-/** What may go wrong with an answer's body, after so many of its pieces: a frame each, or all of a JSON body. */
+/** A fault of an answer's body, after a number of pieces: a piece is one frame, or the whole of a JSON body. */
 type BodyFault = Extract<Fault, { readonly after: number }>
 
 const utf8 = new TextEncoder()
 const lineFeed = 10
 
-/** An error as Node makes it. */
+/** An error of the shape that Node gives it. */
 const networkError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
 /** @internal */
@@ -46,7 +46,7 @@ export const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: 
     ...(request.body._tag === "Uint8Array" ? { body: bodyText(request) } : {})
   })
 
-/** What the server sends in one piece: a frame, or several that were there together. Faults count frames. */
+/** Splits a chunk of the server, which may hold several frames, into its frames: faults count them. */
 const toFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   const frames: Array<Uint8Array> = []
   for (let start = 0, end = 0; start < bytes.length; start = end) {
@@ -76,7 +76,7 @@ export const textAnswer = (status: number, body: string, headers: Readonly<Recor
 })
 
 /**
- * Whether the body does not even begin.
+ * Whether the fault takes effect before the first piece of the body.
  *
  * @internal
  */
@@ -108,8 +108,8 @@ export const spoil = (answer: Answer, fault: BodyFault): Answer => {
 }
 
 /**
- * The answer as a client sees it. Its body runs in the fiber that reads it: there is nothing in between that would
- * read ahead, nor lose on an error what is not read yet, as a web stream does.
+ * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
+ * and on an error would lose what is not read yet.
  *
  * @internal
  */

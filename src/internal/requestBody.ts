@@ -1,5 +1,5 @@
 /**
- * The body of a request, read within bounds and checked; and what is said where it cannot be.
+ * Reads the body of a request within limits and validates it. An invalid one is a `Refusal`.
  */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Deferred from "effect/Deferred"
@@ -17,7 +17,7 @@ import * as Json from "./json.js"
 import * as Running from "./running.js"
 
 /**
- * What the body of `text` asks.
+ * The body of `text` as the request that a `Responder` gets.
  *
  * @internal
  */
@@ -30,7 +30,7 @@ export const toAsked = (body: Protocol.TextRequest): Responder.Request => ({
 })
 
 /**
- * An answer that is not the one asked for: a status and the service's one error shape.
+ * An error answer: its status, which is also its `code`, and its message.
  *
  * @internal
  */
@@ -45,7 +45,7 @@ export interface Options {
   readonly maxSize: number
   /** Requests whose bodies are being read. */
   readonly running: Running.Running
-  /** Bodies that were answered before they ended are read on in it. */
+  /** The scope in which bodies are read on that were answered before their end. */
   readonly scope: Scope.Scope
 }
 
@@ -53,24 +53,24 @@ const unreadable = new Refusal(400, "the body could not be read")
 
 const tooLarge = (maxSize: number): Refusal => new Refusal(413, `the body is larger than ${maxSize} bytes`)
 
-/** What the source of a request is on Node, as far as it is needed here. */
+/** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
   readonly setEncoding: (encoding: "utf8") => unknown
   readonly on: (event: "data" | "end" | "error", listener: (text: string) => void) => unknown
   readonly destroy: () => unknown
 }
 
-/** Whether it is still open, too: of one that has ended, no event comes any more. */
+/** Also checks that it is still open: a stream that has ended emits no more events. */
 const isNodeSource = (source: unknown): source is NodeSource =>
   Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "setEncoding")
 
-/** Whether it says how large it is, and that this is allowed. HTTP sees to it that there is no more than that. */
+/** Whether the request declares a length within the limit. HTTP ensures that its body is not longer than that. */
 const isSmall = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
   Number(headers["content-length"]) <= maxSize && headers["transfer-encoding"] === undefined
 
 /**
- * The short way for nearly every body: what the platform's `text` and `stream` take longer is time enough to send dozens
- * of frames.
+ * The fast path for nearly every body: in the time that the platform's `text` and `stream` take longer, dozens of
+ * frames can be sent.
  */
 const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, Refusal> =>
   Effect.async((resume) => {
@@ -92,15 +92,15 @@ const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<
     })
   })
 
-/** How much of a body that is too large is still read, as a multiple of what is allowed. */
+/** How much of a body that is too large is still read, as a multiple of the limit. */
 const discardFactor = 4
 
-/** How long a client that goes on sending after that is held back, before it is cut off. */
+/** How long a client that sends still more is kept waiting, unread, before it is disconnected. */
 const grace = "1 second"
 
 /**
- * A body that is too large is answered at once but read on for a while: were its connection closed under a client that
- * still sends, the client would see a reset in place of the answer.
+ * A body that is too large is answered at once, but read on for a while: if the connection were closed while the client
+ * still sends, the client would see a reset instead of the answer.
  */
 const readAny = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
@@ -119,7 +119,7 @@ const readAny = Effect.fnUntraced(function*(
     return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
   }
   const refuseUnread = Effect.sync(() => refuse(unreadable))
-  // The failure must not become that of a fiber: that is logged, and it holds the request.
+  // The failure must not become that of the fiber, which is logged: it holds the request.
   const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
   const reader = yield* Stream.runForEach(safe, receive).pipe(
     Effect.zipRight(Effect.sync(() => Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode())))),
@@ -131,21 +131,21 @@ const readAny = Effect.fnUntraced(function*(
   return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
 })
 
-/** Whether somebody else has begun to read it, on Node or on the web. */
+/** Whether other code has already begun to read the source, be it a Node stream or a web request. */
 const isTaken = (source: unknown): boolean =>
   Predicate.hasProperty(source, "bodyUsed")
     ? source.bodyUsed === true
     : Predicate.hasProperty(source, "readableFlowing") && source.readableFlowing !== null
 
-/** Once all that can go on without an event from outside has gone on. */
+/** Resumes when everything has run that waits for no event from outside. */
 const nextTurn = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void))
   return Effect.sync(() => clearTimeout(timer))
 })
 
 /**
- * Middleware that reads a body leaves it in the platform's `text`. Whoever read it in another way has left nothing, and
- * on Node `text` would then wait for ever.
+ * If middleware has read the body with the platform's `text`, it is still there. If it was read in another way, nothing
+ * is left of it, and on Node `text` would wait forever.
  */
 const readTaken = (
   request: HttpServerRequest.HttpServerRequest,

@@ -1,5 +1,5 @@
 /**
- * Fibers that end with a scope, whatever they wait for: an HTTP server that closes waits for its requests.
+ * Fibers that are interrupted when a scope closes: an HTTP server that closes would wait for its requests to end.
  */
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRe
 )
 
 /**
- * Puts the fiber that calls this into the set. What it gives takes the fiber out again.
+ * Adds the current fiber to the set. Returns a function that removes it.
  *
  * @internal
  */
@@ -30,8 +30,8 @@ export const enter = (running: Running): () => void => {
 }
 
 /**
- * The channel, whose fiber is in the set as long as it runs. A channel goes from here to its finalizer without a pause
- * in which it could be interrupted, and so does without a scope of its own.
+ * Keeps the fiber of the channel in the set as long as it runs. A channel cannot be interrupted between `enter` and the
+ * registration of its finalizer, so this needs no scope.
  *
  * @internal
  */

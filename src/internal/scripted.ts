@@ -1,5 +1,5 @@
 /**
- * A `Responder` that says what a test has written down, and knows when that is used up.
+ * A `Responder` with the replies that a test has listed, which knows when they are used up.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -14,7 +14,10 @@ const toDeltas = (reply: Reply): Stream.Stream<string, unknown> => {
 /** @internal */
 export interface Scripted {
   readonly responder: Responder.Service
-  /** Called when a stream is answered; whether its reply begins. */
+  /**
+   * Reserves the next reply when a `stream` request is answered; dies if there is none left. `begins` is whether the
+   * body of the answer begins: if it does not, the reply stays available.
+   */
   readonly promise: (begins: boolean) => Effect.Effect<void>
 }
 
@@ -24,7 +27,8 @@ export const make = (replies: Options["replies"]): Scripted => {
   if (typeof replies === "function") {
     return { responder: Responder.make((request) => toDeltas(replies(request))), promise: () => Effect.void }
   }
-  // Promised with the answer, as a client takes the failure of a body for one of the connection; used when it begins.
+  // A reply is reserved with the answer, since a client takes a failure of the body for one of the connection. It is
+  // used when the body begins.
   let promised = 0
   let used = 0
   const none = Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
@@ -33,7 +37,7 @@ export const make = (replies: Options["replies"]): Scripted => {
     promise: (begins) =>
       Effect.suspend(() => {
         if (promised === replies.length) return none
-        // One that a fault keeps from beginning is there for the retry.
+        // A reply that a fault keeps from beginning is left for the retry.
         if (begins) promised++
         return Effect.void
       })

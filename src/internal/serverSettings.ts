@@ -1,5 +1,5 @@
 /**
- * The options of the server, validated once and completed with their defaults.
+ * The options of the server: validated once, with their defaults filled in.
  */
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -28,7 +28,7 @@ export interface ServerSettings extends Schema.Schema.Type<typeof ServerSettings
 const decode = Schema.decodeUnknownEither(ServerSettings)
 
 /**
- * An option that is not valid is a mistake in the program: the layer dies with the message that this gives.
+ * An invalid option is a mistake in the program: the layer dies with the message that this returns.
  *
  * @internal
  */

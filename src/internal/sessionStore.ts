@@ -1,5 +1,5 @@
 /**
- * What the server remembers: sessions and stream tokens, both bounded in number, both with an end.
+ * The memory of the server: sessions and stream tokens, both limited in number and in lifetime.
  */
 import * as Duration from "effect/Duration"
 import type * as Responder from "../Responder.js"
@@ -26,7 +26,7 @@ interface Ticket {
 
 const tokenBytes = 32
 
-/** How many characters may wait in prompts, over all tokens: 64 MiB, as strings are held. */
+/** How many characters all waiting prompts may have together: at two bytes a character, 64 MiB. */
 const maxWaitingSize = 32 * 1024 * 1024
 
 const sizeOf = (request: Responder.Request): number => request.prompt.length + request.systemPrompt.length
@@ -50,7 +50,7 @@ export class SessionStore {
 
   constructor(private readonly options: Options) {}
 
-  /** A new session, in the place of one that is spent or was never used if need be; `undefined` when there is none. */
+  /** A new session, if need be in place of one that is spent or was never used; `undefined` if there is no room. */
   login(now: number): { readonly token: string; readonly expiresAt: number } | undefined {
     if (!this.makeRoom(now)) return undefined
     const token = randomHex(tokenBytes)
@@ -66,14 +66,14 @@ export class SessionStore {
     return !isFull() || removeOldest(this.spent) || removeOldest(this.unused)
   }
 
-  /** How a session stands: good for another use, known but spent, or not known at all (any more). */
+  /** The state of a session: good for another use, spent, or unknown, which includes expired. */
   standing(token: string, now: number): "good" | "spent" | "unknown" {
     const session = this.unused.get(token) ?? this.inUse.get(token) ?? this.spent.get(token)
     if (session === undefined || session.expiresAt < now) return "unknown"
     return session.uses < this.options.usageLimit ? "good" : "spent"
   }
 
-  /** Counts a use of a good session and keeps the request for one GET; `undefined` when too many are kept already. */
+  /** Counts a use of a session and keeps the request for one GET. Returns its token, or `undefined` without room. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     this.forgetTickets(now)
     const size = this.waitingSize + sizeOf(request)
@@ -92,7 +92,7 @@ export class SessionStore {
     return ticket
   }
 
-  /** Tickets end in the order in which they were given out, and each holds a prompt. */
+  /** Removes expired tickets, since each holds a prompt. They expire in the order in which they were issued. */
   private forgetTickets(now: number): void {
     for (const [ticket, { expiresAt }] of this.tickets) {
       if (expiresAt >= now) return
@@ -111,7 +111,7 @@ export class SessionStore {
     return this.tickets.size
   }
 
-  /** The request behind a stream token, once. */
+  /** The request behind a stream token. A token can be redeemed once. */
   redeem(ticket: string, now: number): Responder.Request | undefined {
     const found = this.take(ticket)
     return found === undefined || found.expiresAt < now ? undefined : found.request
