@@ -1,5 +1,5 @@
 /**
- * Chat messages, and the one text prompt that the protocol makes of them.
+ * Chat messages, and their conversion to the one text that the protocol sends as the prompt.
  *
  * @since 0.1.0
  */
@@ -29,8 +29,8 @@ const capitalize = (role: string): string => {
 }
 
 /**
- * The prompt that goes over the wire: a single message as it is; several as a line `Role: content` each, with
- * `Assistant:` as the last line.
+ * The prompt that is sent: the content of a single message as it is; several messages as one line `Role: content` each,
+ * and `Assistant:` as the last line.
  *
  * @since 0.1.0
  * @category conversions

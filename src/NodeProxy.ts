@@ -1,9 +1,9 @@
 /**
- * An `HttpClient` for Node that goes through an HTTP proxy: one that is named, or those of the environment.
+ * An `HttpClient` for Node that goes through an HTTP proxy: a given one, or those of the environment.
  *
  * Every request, also one to a plain `http:` URL, goes through a tunnel that the proxy opens with `CONNECT`. A proxy
- * that cannot be reached or refuses the tunnel (407 for want of a password) is a `RequestError` of the `HttpClient`,
- * which GPTalk turns into a `ConnectionError`. User and password stand in no error, log line or span.
+ * that cannot be reached, or that refuses the tunnel (407 without valid credentials), is a `RequestError` of the
+ * `HttpClient`, which GPTalk turns into a `ConnectionError`. No error, log line or span holds the user or the password.
  *
  * Needs `@effect/platform-node`.
  *
@@ -24,9 +24,9 @@ import * as Redacted from "effect/Redacted"
 
 /**
  * All requests go through this proxy: an `http:` or `https:` URL, with a user and a password (percent-encoded where
- * needed) if it wants them. The connections are closed with the layer.
+ * needed) if the proxy requires them. The connections are closed with the layer.
  *
- * A URL that names no proxy is a `ConfigError`, which does not quote it.
+ * An invalid URL is a `ConfigError`, which does not quote it.
  *
  * @since 0.1.0
  * @category layers
@@ -49,12 +49,12 @@ export const layer = (
       }))
   )
 
-/** The codes of errors after which undici opens a connection again, and again when that fails. */
+/** The codes of errors after which undici opens another connection, and yet another one if that fails. */
 const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
 
 /**
- * A tunnel that breaks off before it is there is a failure of what asked for it: undici would ask for the next one
- * without end, also when nobody waits any more.
+ * A pool in which a tunnel that breaks before it is open fails the request that needs it. Without this, undici would
+ * open tunnels without end, even when no request waits for one any more.
  */
 const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Dispatcher => {
   const { connect } = options
@@ -102,7 +102,8 @@ const basic = (url: URL): string =>
   `Basic ${Encoding.encodeBase64(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
 
 /**
- * The variable that counts, with its value. Empty for none: left out, undici would read the environment itself.
+ * The variable that is used, with its value: the lower-case one if both are set. If none is set, the value is empty:
+ * without a value, undici would read the environment itself.
  */
 const readEnv = (name: string): Config.Config<readonly [name: string, value: string]> =>
   Config.map(
@@ -114,7 +115,7 @@ const readEnv = (name: string): Config.Config<readonly [name: string, value: str
   )
 
 /**
- * undici takes the user and the password of each proxy of the environment from its URL, and only both together.
+ * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both.
  */
 const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
   value.trim() === "" ?
@@ -125,7 +126,7 @@ const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError>
         : Either.left(invalid("it must have a user and a password, or neither")))
 
 /**
- * undici knows `*` only by itself, and takes the end of an address of IPv6 for a port where no brackets are around it.
+ * undici knows `*` only as the whole value, and takes the end of an IPv6 address without brackets for a port.
  */
 const parseNoProxy = (value: string): string => {
   const hosts = value.split(/[,\s]+/)
@@ -141,13 +142,13 @@ const proxyFrom = (name: string): Config.Config<string> =>
 /**
  * The proxies of the environment, read with `Config`:
  *
- * - `HTTP_PROXY` for `http:` URLs, and for `https:` ones where `HTTPS_PROXY` is not set;
+ * - `HTTP_PROXY` for `http:` URLs, and for `https:` URLs if `HTTPS_PROXY` is not set;
  * - `HTTPS_PROXY` for `https:` URLs;
- * - `NO_PROXY`: the hosts that are spoken to directly, separated by commas or spaces: `example.com` (with its
- *   subdomains), `example.com:8080`, `::1`, `*` for all of them.
+ * - `NO_PROXY`: the hosts to connect to directly, separated by commas or spaces: `example.com` (with its subdomains),
+ *   `example.com:8080`, `::1`, or `*` for all hosts.
  *
- * The lower-case names come first where both are set; with none, and where a value is empty, there is no proxy. A
- * value that names no proxy is a `ConfigError` with its name. The connections are closed with the layer.
+ * The lower-case name of a variable takes precedence. If neither name is set, or the value is empty, there is no proxy.
+ * An invalid value is a `ConfigError` that names its variable. The connections are closed with the layer.
  *
  * @since 0.1.0
  * @category layers

@@ -1,6 +1,6 @@
 /**
  * The one place where an error of this package becomes one of `@effect/ai`. Our errors hold no token and no prompt, so
- * they may go along as the cause; the text of an incomplete reply, which may quote the prompt, may not.
+ * they can be the cause of another error. `IncompleteReplyError` cannot: its text may quote the prompt.
  */
 import * as AiError from "@effect/ai/AiError"
 import * as Duration from "effect/Duration"
@@ -61,7 +61,7 @@ export const fromGPTalkError = (origin: Origin) => (error: GPTalkError): AiError
         response: responseOf(429, error.retryAfter)
       })
     case "ServiceError":
-      // With a status that says all is well, only the service's own words say what is not.
+      // With a 2xx status, only the text of the service says what is wrong.
       return error.status >= 200 && error.status < 300
         ? new AiError.UnknownError({ ...origin, description, cause: error })
         : new AiError.HttpResponseError({

@@ -1,5 +1,5 @@
 /**
- * Finds the object that was asked for in a reply that may say more: code fences, an introduction, an example.
+ * Finds the object that was asked for in a reply that may hold more: code fences, an introduction, an example.
  */
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -7,8 +7,8 @@ import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
 /**
- * How many characters are gone through in search of the object, at the most: what is nested too deep, or never closed,
- * is gone through again from each of its braces. To parse and check even the shortest object costs as much as `perTry`.
+ * How many characters the search scans at most: text that is nested too deeply, or never closed, is scanned again from
+ * each of its braces. Parsing and checking even the shortest object costs as much as scanning `perTry` characters.
  */
 const mostWork = (text: string): number => 5_000_000 + 5 * text.length
 const perTry = 1000
@@ -16,7 +16,7 @@ const perTry = 1000
 /** Where an object may open: other braces, of code or formulas, have something else in them. */
 const opening = /\{\s*["}]/g
 
-/** Where the object that opens at `from` ends, after its last brace; -1 when it does not. */
+/** The index after the last brace of the object that opens at `from`; -1 if it is not closed. */
 const endOf = (text: string, from: number): number => {
   let depth = 0
   let isString = false
@@ -45,7 +45,7 @@ const parse = Option.liftThrowable((source: string): Found => ({ source, value: 
 
 const lastComma = /,\s*[}\]]/
 
-/** Models write a comma after the last field too, as in code. */
+/** Models also write a comma after the last field, as in code. */
 const withoutLastCommas = (source: string): string => {
   let isString = false
   return source.replace(/\\[^]|"|,(?=\s*[}\]])/g, (match) => {
@@ -76,10 +76,10 @@ function* objectsOf(text: string): Generator<Found> {
 }
 
 /**
- * The source of the first object that the schema decodes, or why there is none, without a word of the reply.
+ * The source of the first object that the schema decodes, or why there is none, without quoting the reply.
  *
- * Where none is decoded it is the first that fits the encoded side of the schema: what its transformations make of it
- * may need services, which are not here.
+ * If the schema decodes none, it is the first object that fits the encoded side of the schema: its transformations may
+ * need services, which are not available here.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * What `@effect/ai` asks for as the messages of this protocol, which has room for text and for nothing else.
+ * Turns a request of `@effect/ai` into messages of this protocol, which carries text only.
  */
 import type * as LanguageModel from "@effect/ai/LanguageModel"
 import type * as Prompt from "@effect/ai/Prompt"
@@ -10,7 +10,7 @@ import type { Message } from "../Message.js"
 
 type Part = Exclude<Prompt.Message, { readonly role: "system" }>["content"][number]
 
-/** The text of a part; none for a thought, which is no part of the conversation. */
+/** The text of a part; none for reasoning, which is not part of the conversation. */
 const partText = (part: Part): Either.Either<ReadonlyArray<string>, string> => {
   switch (part.type) {
     case "text":
@@ -25,7 +25,7 @@ const partText = (part: Part): Either.Either<ReadonlyArray<string>, string> => {
   }
 }
 
-/** None for a message that has nothing to say, such as one of thoughts only. */
+/** None for a message without text, such as one that holds reasoning only. */
 const messageOf = (message: Prompt.Message): Either.Either<ReadonlyArray<Message>, string> =>
   message.role === "system"
     ? Either.right([{ role: "system", content: message.content }])
@@ -47,7 +47,7 @@ const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.
   })
 
 /**
- * The messages to send, or what there is no room for. A wanted object is described in a last system message.
+ * The messages to send, or what the protocol cannot carry. A last system message describes the object to generate.
  *
  * @internal
  */
