@@ -199,12 +199,12 @@ export const withConfigOverride: {
   <A, E, R>(self: Effect.Effect<A, E, R>, overrides: Config.Service): Effect.Effect<A, E, R> =>
     Effect.flatMap(
       Config.getOrUndefined,
-      (config) => Effect.provideService(self, Config, laid(config, overrides))
+      (config) => Effect.provideService(self, Config, mergeConfig(config, overrides))
     )
 )
 
-/** What is undefined is left out, as everywhere. */
-const laid = (config: Config.Service | undefined, overrides: Config.Service | undefined): Config.Service => ({
+/** A field that is `undefined` overrides nothing. */
+const mergeConfig = (config: Config.Service | undefined, overrides: Config.Service | undefined): Config.Service => ({
   ...config,
   ...Object.fromEntries(Object.entries({ ...overrides }).filter(([, value]) => value !== undefined))
 })
@@ -221,7 +221,7 @@ const prepare = (
   AiError.AiError
 > =>
   Effect.gen(function*() {
-    const config = laid({ ...options?.config, model: options?.model }, yield* Config.getOrUndefined)
+    const config = mergeConfig({ ...options?.config, model: options?.model }, yield* Config.getOrUndefined)
     const model = config.model ?? service.model
     Telemetry.addGenAIAnnotations(providerOptions.span, {
       system: "gptalk",

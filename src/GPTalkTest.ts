@@ -295,7 +295,7 @@ const sessionOver = Memory.textAnswer(401, "{\"code\":401,\"msg\":\"the session 
 const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Options) {
   const received: Array<Received> = []
   const revoked = new Set<string | undefined>()
-  const { promise, responder } = Scripted.make(replies)
+  const { reserve, responder } = Scripted.make(replies)
   const app = yield* HttpLayerRouter.toHttpEffect(
     Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
   ).pipe(
@@ -338,8 +338,8 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
     if (fault?._tag === "Silence") return yield* Effect.never
     const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
-    if (step === "stream" && answer.status === 200) yield* promise(!Memory.keepsBack(fault))
-    return fault === undefined ? answer : Memory.spoil(answer, fault)
+    if (step === "stream" && answer.status === 200) yield* reserve(!Memory.preventsBody(fault))
+    return fault === undefined ? answer : Memory.applyFault(answer, fault)
   })
 
   const client = HttpClient.make((request, url) => {

@@ -79,7 +79,7 @@ export const make = (
       return attempt.pull()
     })
 
-  const first = (call: Attempt.Call, count: number): Next =>
+  const firstDeltas = (call: Attempt.Call, count: number): Next =>
     Effect.catchAll(begin(call), (error) =>
       Effect.flatMap(
         Effect.zipRight(
@@ -91,7 +91,7 @@ export const make = (
           onSome: (delay) =>
             Telemetry.countRetry(error).pipe(
               Effect.zipRight(Effect.sleep(delay)),
-              Effect.zipRight(first(call, count + 1))
+              Effect.zipRight(firstDeltas(call, count + 1))
             )
         })
       ))
@@ -112,7 +112,7 @@ export const make = (
     Telemetry.describeRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
     const runtime = yield* Effect.runtime()
-    const deltas = yield* first({ question, span, clock, runtime, secrets }, 0)
+    const deltas = yield* firstDeltas({ question, span, clock, runtime, secrets }, 0)
     pull = attempt?.pull
     if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
     return deltas

@@ -80,11 +80,11 @@ export const textAnswer = (status: number, body: string, headers: Readonly<Recor
  *
  * @internal
  */
-export const keepsBack = (fault: Fault | undefined): boolean =>
+export const preventsBody = (fault: Fault | undefined): boolean =>
   fault !== undefined && "after" in fault && fault._tag !== "Line" && fault.after <= 0
 
 /** @internal */
-export const spoil = (answer: Answer, fault: BodyFault): Answer => {
+export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
   const until = Stream.take(answer.body, fault.after)
   switch (fault._tag) {
     case "Stall":

@@ -121,7 +121,7 @@ export class Patience {
   }
 
   /** The consumer has got an answer to its pull: time stops until the next one. */
-  handOver(): void {
+  endPull(): void {
     this.#isPulled = false
     if (this.#waitingSince !== undefined) this.#waited += this.#now() - this.#waitingSince
     this.#waitingSince = undefined

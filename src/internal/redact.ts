@@ -50,11 +50,11 @@ const hide = (text: string, length: number, secrets: ReadonlyArray<string>): str
   for (let index = 0; index < length; index++) {
     const isInSecret = index < secretUntil
     for (const secret of secrets) {
-      const length = Math.min(shortestPiece, secret.length)
-      const piece = text.slice(index, index + length)
+      const size = Math.min(shortestPiece, secret.length)
+      const piece = text.slice(index, index + size)
       // A space after the last word is not secret.
       const end = index + piece.trimEnd().length
-      if (end <= secretUntil || piece.length < length || !secret.includes(piece)) continue
+      if (end <= secretUntil || piece.length < size || !secret.includes(piece)) continue
       const isPart = isLetter(text.charAt(index - 1)) || isLetter(text.charAt(end))
       if (secret.length >= shortestPart || !isPart) secretUntil = end
     }
@@ -69,15 +69,15 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   // Far more than is shown, and far less than would make the search slow.
   const start = text.slice(0, 3 * maxLength)
   // A secret that is cut off may be too short here to be recognized.
-  const unknown = start === text ? 0 : shortestPiece
+  const unreliable = start === text ? 0 : shortestPiece
   const known = [...new Set(secrets)].filter((secret) => secret !== "")
   const bare = onOneLine(plain(start))
   const behindEscapes = known.map((secret) => onOneLine(plain(secret)))
   const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))]
-  const cleaner = hide(bare, bare.length - unknown, [...new Set(forms)])
+  const cleaner = hide(bare, bare.length - unreliable, [...new Set(forms)])
   // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
   // the beginning of a secret.
-  const clean = bare.startsWith(cleaner) ? hide(start, start.length - unknown, known) : cleaner
+  const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
   const line = onOneLine(clean).trim()
   return toWellFormed(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line)
 }

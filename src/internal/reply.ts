@@ -66,7 +66,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     switch (decoder.outcome?._tag) {
       case "Done":
         isComplete = true
-        patience.handOver()
+        patience.endPull()
         return Effect.succeed(undefined)
       case "ServiceFault":
         return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets }))
@@ -78,7 +78,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
   }
 
   const receive = (chunks: ReadonlyArray<Uint8Array>): Next => {
-    patience.handOver()
+    patience.endPull()
     const before = decoder.goodFrames
     const deltas: Array<string> = []
     for (const bytes of chunks) decoder.push(bytes, deltas)
@@ -99,7 +99,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
   const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Next => {
     const deltas = decoder.end()
     if (deltas.length > 0) {
-      patience.handOver()
+      patience.endPull()
       return Effect.succeed(deltas)
     }
     if (decoder.outcome !== undefined) return finish()

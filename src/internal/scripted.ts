@@ -18,27 +18,27 @@ export interface Scripted {
    * Reserves the next reply when a `stream` request is answered; dies if there is none left. `begins` is whether the
    * body of the answer begins: if it does not, the reply stays available.
    */
-  readonly promise: (begins: boolean) => Effect.Effect<void>
+  readonly reserve: (begins: boolean) => Effect.Effect<void>
 }
 
 /** @internal */
 export const make = (replies: Options["replies"]): Scripted => {
-  if (replies === undefined) return { responder: Responder.echo, promise: () => Effect.void }
+  if (replies === undefined) return { responder: Responder.echo, reserve: () => Effect.void }
   if (typeof replies === "function") {
-    return { responder: Responder.make((request) => toDeltas(replies(request))), promise: () => Effect.void }
+    return { responder: Responder.make((request) => toDeltas(replies(request))), reserve: () => Effect.void }
   }
   // A reply is reserved with the answer, since a client takes a failure of the body for one of the connection. It is
   // used when the body begins.
-  let promised = 0
+  let reserved = 0
   let used = 0
   const none = Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
   return {
     responder: Responder.make(() => toDeltas(replies[used++] ?? Stream.fromEffect(none))),
-    promise: (begins) =>
+    reserve: (begins) =>
       Effect.suspend(() => {
-        if (promised === replies.length) return none
+        if (reserved === replies.length) return none
         // A reply that a fault keeps from beginning is left for the retry.
-        if (begins) promised++
+        if (begins) reserved++
         return Effect.void
       })
   }
