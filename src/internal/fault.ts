@@ -61,7 +61,7 @@ export const toServiceError = (
   })
 
 /** In seconds. A duration of more than `Number.MAX_SAFE_INTEGER` milliseconds cannot be encoded. */
-const longestRetryAfter = Number.MAX_SAFE_INTEGER / 1000
+const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
 
 /**
  * `Retry-After`, in seconds or as an HTTP date; `None` if it is absent or unreadable. A date in the past is zero.
@@ -70,7 +70,7 @@ const longestRetryAfter = Number.MAX_SAFE_INTEGER / 1000
  */
 export const retryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const value = header?.trim() ?? ""
-  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), longestRetryAfter)))
+  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), maxSeconds)))
   // The form that ends with the year names no time zone. Like the others, it means GMT.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
