@@ -160,8 +160,10 @@ const makeWith = Effect.fnUntraced(function*(
     ]
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets }).pipe(
-      // A client that cannot be interrupted is not waited for.
+      // A client that cannot be interrupted is not waited for. The fiber that it runs in must not fail: that is logged.
+      Effect.exit,
       Effect.disconnect,
+      Effect.flatten,
       Effect.timeoutFail({
         duration: settings.timeouts.response,
         onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })

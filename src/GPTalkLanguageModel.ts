@@ -85,7 +85,6 @@ export interface Options {
  * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
  * import * as GPTalk from "effect-gptalk/GPTalk"
  * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
  *

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
-import { Deferred, Effect, Exit, Fiber, Layer, Option, Random, Redacted, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, LogLevel, Option, Random, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -138,6 +138,19 @@ describe("Auth, many at once", () => {
       assert.deepStrictEqual(errors.map((error) => error._tag), Array(5).fill("ServiceError"))
       assert.strictEqual(client.count("login"), 1)
     }).pipe(provide(client))
+  })
+
+  it.effect("a failed login is told to those who waited for it, and not to the log", () => {
+    const client = MockClient.make({ login: () => Effect.die(new Error("not for the log")) })
+    const logged: Array<unknown> = []
+    return Effect.gen(function*() {
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(use)))
+      assert.deepStrictEqual(logged, [])
+    }).pipe(
+      provide(client),
+      Logger.withMinimumLogLevel(LogLevel.All),
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+    )
   })
 
   it.effect("after a failed login, those who come next share a new one", () => {

@@ -201,10 +201,11 @@ describe("GPTalk.layerWithoutAuth", () => {
       return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
     })
 
-  it.effect.each<readonly [string, () => Response]>([
-    ["an answer", () => MockClient.json({ data: { token: "stream-token" } })],
-    ["an answer that its client takes for a failure", () => new Response(null, { status: 410 })]
-  ])("an Auth sees nothing of a request once it has %s", ([_, answer]) => {
+  it.effect.each<readonly [string, MockClient.Handler]>([
+    ["has an answer", () => MockClient.json({ data: { token: "stream-token" } })],
+    ["has an answer that its client takes for a failure", () => new Response(null, { status: 410 })],
+    ["is interrupted", () => Effect.never]
+  ])("an Auth sees nothing of a request once it %s", ([_, answer]) => {
     const client = Layer.map(
       MockClient.make({ text: answer }).layer,
       (context) =>
@@ -225,7 +226,9 @@ describe("GPTalk.layerWithoutAuth", () => {
     })
     const auth = around((use) => Effect.ensuring(use, look))
     return Effect.gen(function*() {
-      yield* Effect.exit(ask)
+      const fiber = yield* Effect.fork(ask)
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(seen, [undefined, "GPTalk.generateText", true])
     }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(auth), Layer.provide(client))))
   })

@@ -1,7 +1,7 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Stream, TestClock, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { clients } from "./utils/clients.js"
 import { eventually } from "./utils/eventually.js"
@@ -95,14 +95,17 @@ describe("a client with middleware", () => {
 
     for (const [name, layer] of Object.entries(clients)) {
       for (const step of FaultServer.steps) {
-        it.scopedLive(`over ${name}: a service that stalls at ${step} is hung up on in time`, () =>
+        it.scoped(`over ${name}: a service that stalls at ${step} is hung up on in time`, () =>
           Effect.gen(function*() {
             const server = yield* FaultServer.make({ faults: { [step]: () => {} } })
+            const sees = (assertion: () => void) => TestServices.provideLive(eventually(assertion))
             yield* Effect.gen(function*() {
-              assert.deepInclude(yield* Effect.flip(ask), { _tag: "TimeoutError", step, phase: "response" })
-              assert.strictEqual(server.requests[step], 1)
-              yield* eventually(() => assert.strictEqual(server.pending, 0, "connections left open"))
-            }).pipe(gptalk(layer, uninterruptible, { url: server.url, timeouts: { response: "1 second" } }))
+              const fiber = yield* Effect.fork(Effect.flip(ask))
+              yield* sees(() => assert.strictEqual(server.requests[step], 1))
+              yield* TestClock.adjust("2 seconds")
+              assert.deepInclude(yield* Fiber.join(fiber), { _tag: "TimeoutError", step, phase: "response" })
+              yield* sees(() => assert.strictEqual(server.pending, 0, "connections left open"))
+            }).pipe(gptalk(layer, uninterruptible, { url: server.url }))
           }))
       }
     }

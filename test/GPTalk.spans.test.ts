@@ -1,7 +1,21 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import { Context, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import {
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  identity,
+  Layer,
+  Logger,
+  LogLevel,
+  Option,
+  Sink,
+  Stream,
+  TestClock
+} from "effect"
+import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
@@ -169,6 +183,85 @@ describe("GPTalk spans", () => {
       for (const name of ["GPTalk.generateText", "GPTalk.stream"]) {
         assert.isTrue(Exit.isInterrupted(exitOf(spans, name)!), name)
       }
+    }))
+
+  it.effect("a call that is interrupted while its consumer works ends its span so", () =>
+    Effect.gen(function*() {
+      const interrupted = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Stream.runForEach(stream, () => Effect.never))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(fiber)
+      })
+      const spans = yield* spansOf(interrupted, MockClient.make())
+      assert.isTrue(Exit.isInterrupted(exitOf(spans, "GPTalk.streamText")!))
+    }))
+
+  const failsAtTheEnd = Sink.flatMap(Sink.drain, () => Sink.fail("the consumer's"))
+
+  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
+    ["has a delta", Stream.runForEach(stream, () => Effect.fail("the consumer's"))],
+    ["has all of them", Stream.run(stream, failsAtTheEnd)]
+  ])("of a consumer that fails once it %s a call knows nothing", ([_, call]) =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(call, MockClient.make())
+      assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
+    }))
+
+  it.effect("a call that dies ends its span so, also where an unreadable frame is logged", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(
+        Stream.runDrain(stream).pipe(
+          Logger.withMinimumLogLevel(LogLevel.Debug),
+          Effect.provide(Logger.replace(
+            Logger.defaultLogger,
+            Logger.make(({ message }) => {
+              if (String(message).includes("passed over")) throw new Error("the logger's")
+            })
+          ))
+        ),
+        MockClient.make({ stream: () => MockClient.eventStream("data: {\n\n", MockClient.frame("a"), MockClient.done) })
+      )
+      for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
+        assert.isTrue(Exit.isFailure(exitOf(spans, name)!), name)
+      }
+    }))
+
+  it.effect.each<readonly [string, <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>]>([
+    ["the first that answers wins", identity],
+    ["the one that lost goes on for a while", Effect.disconnect]
+  ])("an Auth may ask twice at a time: %s, and each span ends", ([_, lose]) =>
+    Effect.gen(function*() {
+      const client = MockClient.make({
+        text: (received, index) =>
+          index === 0
+            ? Effect.uninterruptible(
+              Effect.delay(Effect.sync(() => MockClient.defaults.text(received, index)), "5 seconds")
+            )
+            : MockClient.defaults.text(received, index),
+        stream: () =>
+          new MockClient.Source((source) => source.pulls === 1 ? source.emit(MockClient.frame("a")) : undefined)
+            .response
+      })
+      const hedged = Layer.map(Auth.layer(), (context) => {
+        const auth = Context.get(context, Auth.Auth)
+        return Context.make(Auth.Auth, {
+          ...auth,
+          withToken: (use) =>
+            auth.withToken((token) => Effect.race(lose(use(token)), Effect.delay(use(token), "1 second")))
+        })
+      })
+      const { layer, spans } = yield* Spans.record
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Stream.runDrain(stream))
+        yield* TestClock.adjust("10 seconds")
+        const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
+        assert.deepStrictEqual(open, ["GPTalk.streamText", "GPTalk.stream"])
+        yield* Fiber.interrupt(fiber)
+        assert.isTrue(spans.every(({ status }) => status._tag === "Ended"))
+      }).pipe(
+        Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(hedged), Layer.provide(client.layer))),
+        Effect.provide(layer)
+      )
     }))
 
   it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([

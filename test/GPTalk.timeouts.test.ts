@@ -40,6 +40,18 @@ const half = (): Response => {
 }
 
 describe("GPTalk timeouts", () => {
+  it.effect("are those of a call also where it follows another at once", () => {
+    const client = MockClient.make({
+      text: (received, index) => index === 0 ? MockClient.defaults.text(received, index) : Effect.never
+    })
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.zipRight(ask, ask))
+      yield* TestClock.adjust("0 seconds")
+      yield* TestClock.adjust("30 seconds")
+      assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
+    }).pipe(provide(client, { retries: 0 }))
+  })
+
   describe("response", () => {
     it.effect.each(["login", "text", "stream"] as const)("runs out when nothing answers to %s", (step) => {
       const client = MockClient.make({ [step]: () => Effect.never })

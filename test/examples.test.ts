@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
 import { networkInterfaces } from "node:os"
-import type { Options } from "./utils/Child.js"
+import type { Child, Options } from "./utils/Child.js"
 import { run, runOnTerminal } from "./utils/Child.js"
 import { bundled, live, nowhere, serve } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
@@ -15,6 +15,9 @@ const file = bundled("chat", "serve", "stream", "async-iterable", "mock-client",
 
 const example = (name: string, args: ReadonlyArray<string> = [], options?: Options) =>
   run(process.execPath, [file(name), ...args], options)
+
+/** The end of a program that waits for nothing, least of all for a timeout of its client, which is 30 seconds. */
+const endOf = (child: Child) => Effect.timeout(child.ended, "25 seconds")
 
 const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
 const isOneLine = (text: string) => assert.match(text, /^[^\n]+\n$/)
@@ -230,7 +233,7 @@ describe.concurrent("examples", () => {
   ) {
     live(`${name} runs offline and ends by itself`, () =>
       Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* (yield* example(name)).ended
+        const { code, stderr, stdout } = yield* endOf(yield* example(name))
         assert.deepStrictEqual({ code, stderr, stdout }, { code: 0, stderr: "", stdout: expected })
       }))
   }
@@ -238,8 +241,9 @@ describe.concurrent("examples", () => {
   // Its proxy looks for a file beside its source, so it cannot be bundled.
   live("proxy runs offline and ends by itself", () =>
     Effect.gen(function*() {
-      const { code, stderr, stdout } = yield* (yield* run(process.execPath, ["--import", "tsx", "examples/proxy.ts"]))
-        .ended
+      const { code, stderr, stdout } = yield* endOf(
+        yield* run(process.execPath, ["--import", "tsx", "examples/proxy.ts"])
+      )
       assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
       assert.match(stdout, /^The proxy was asked for a tunnel to 127\.0\.0\.1:\d+\n(.+\n)*Hello through the proxy!\n$/)
     }))
@@ -248,7 +252,7 @@ describe.concurrent("examples", () => {
     "telemetry runs offline and ends by itself, with spans and metrics of the program alone",
     () =>
       Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* (yield* example("telemetry")).ended
+        const { code, stderr, stdout } = yield* endOf(yield* example("telemetry"))
         assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
         assert.deepStrictEqual(
           [...stdout.matchAll(/^  name: '(.*)',$/gm)].map(([, name]) => name),

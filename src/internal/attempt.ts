@@ -75,15 +75,18 @@ export const make = (
   /** The scope of the last request. */
   let scope: Scope.CloseableScope | undefined
 
-  const end = (exit: Exit.Exit<unknown, unknown>): void => {
-    patience.end()
-    if (span !== undefined) Span.end(span, clock, exit)
+  /** An `Auth` may ask more than once at a time, so the request that ends need not be the last one. */
+  const end = (ending: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void => {
+    Span.end(ending, clock, exit)
+    if (span !== ending) return
     span = undefined
+    patience.end()
   }
 
   /**
    * Sends one request with a span and a scope of its own. If it fails, both are closed. If it succeeds, the scope stays
-   * open: aborting a request that has its answer would cost as much as parsing that answer.
+   * open: aborting a request that has its answer would cost as much as parsing that answer. The span of `stream` goes on
+   * as long as the reply does.
    */
   const request = <A>(
     step: "text" | "stream",
@@ -95,10 +98,9 @@ export const make = (
         return Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (opened) => {
           span = opened
           patience.begin(step, "response")
-          return Effect.catchAllCause(restore(send({ scope: made, secrets, span: opened })), (cause) => {
-            const exit = Exit.failCause(cause)
-            end(exit)
-            return Effect.zipRight(Scope.close(made, exit), exit)
+          return Effect.flatMap(Effect.exit(restore(send({ scope: made, secrets, span: opened }))), (exit) => {
+            if (step === "text" || Exit.isFailure(exit)) end(opened, Exit.asVoid(exit))
+            return Exit.isSuccess(exit) ? exit : Effect.zipRight(Scope.close(made, exit), exit)
           })
         })
       })
@@ -106,10 +108,7 @@ export const make = (
 
   const ask = (session: Redacted.Redacted<string>) => {
     secrets.push(...Secrets.ofSession(session))
-    return Effect.flatMap(request("text", (options) => transport.text(session, question, options)), (token) => {
-      end(Exit.void)
-      return Effect.succeed(token)
-    })
+    return request("text", (options) => transport.text(session, question, options))
   }
 
   const open = (token: Redacted.Redacted<string>) => {
@@ -138,7 +137,7 @@ export const make = (
     close: (exit) =>
       Effect.suspend(() => {
         watchdog.forget(patience)
-        end(exit)
+        if (span !== undefined) end(span, exit)
         if (reply.isDone()) {
           // The end of the body is near: waiting for it costs less than opening another connection.
           body.linger()

@@ -62,12 +62,17 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
       })
     )
 
+  /** From here on, what fails is the consumer. */
+  const handOn = (deltas: Deltas): Next => {
+    patience.endPull()
+    return Effect.succeed(deltas)
+  }
+
   const finish = (): Next => {
     switch (decoder.outcome?._tag) {
       case "Done":
         isComplete = true
-        patience.endPull()
-        return Effect.succeed(undefined)
+        return handOn(undefined)
       case "ServiceFault":
         return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets }))
       case "Malformed":
@@ -78,30 +83,26 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
   }
 
   const receive = (chunks: ReadonlyArray<Uint8Array>): Next => {
-    patience.endPull()
     const before = decoder.goodFrames
     const deltas: Array<string> = []
     for (const bytes of chunks) decoder.push(bytes, deltas)
     deltaCount += deltas.length
     // Until the first delta has arrived, the wait for it goes on, whatever else arrives.
     if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
-    const next = deltas.length > 0 ? Effect.succeed(deltas) : Effect.suspend(pull)
-    if (decoder.passedOver.length === 0) return next
+    const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
+    if (decoder.passedOver.length === 0) return next()
     return Effect.zipRight(
       Effect.forEach(
         decoder.passedOver.splice(0),
         (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
       ),
-      next
+      Effect.suspend(next)
     )
   }
 
   const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Next => {
     const deltas = decoder.end()
-    if (deltas.length > 0) {
-      patience.endPull()
-      return Effect.succeed(deltas)
-    }
+    if (deltas.length > 0) return handOn(deltas)
     if (decoder.outcome !== undefined) return finish()
     return Effect.matchEffect(end, {
       onSuccess: finish,

@@ -36,7 +36,7 @@ export type Question = Pick<Protocol.TextRequest, "content" | "model" | "tempera
 /** @internal */
 export interface Options {
   /** Closing it aborts the request and closes its connection. After a complete answer it need not be closed. */
-  readonly scope: Scope.CloseableScope
+  readonly scope: Scope.Scope
   /** What must not appear in the text of an error. */
   readonly secrets: ReadonlyArray<string>
   /** The span that the request belongs to. Default: the current span of the fiber. */

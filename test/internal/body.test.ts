@@ -1,6 +1,6 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Fiber, Option, Runtime, TestClock } from "effect"
+import { Effect, Either, Runtime } from "effect"
 import { Readable } from "node:stream"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
@@ -37,11 +37,7 @@ const broken = (error?: Error) =>
 
 const assertEnds = (source: Readable, text: string, end: string) =>
   Effect.gen(function*() {
-    const fiber = yield* Effect.fork(read(source))
-    yield* TestClock.adjust(0)
-    const exit = yield* Fiber.poll(fiber)
-    assert.isTrue(Option.isSome(exit), "the body has no end")
-    const [found, ended] = yield* Fiber.join(fiber)
+    const [found, ended] = yield* read(source)
     assert.strictEqual(found, text)
     assert.include(ended, end)
   })
