@@ -185,6 +185,18 @@ describe("GPTalk spans", () => {
       }
     }))
 
+  it.effect("a request that a consumer does not wait for is interrupted, whatever became of the consumer", () =>
+    Effect.gen(function*() {
+      const late = Effect.delay(Effect.fail("the consumer's"), "1 second")
+      const stopped = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Stream.runDrain(Stream.merge(stream, Stream.fromEffect(late))))
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* Fiber.join(fiber).pipe(Effect.flip), "the consumer's")
+      })
+      const spans = yield* spansOf(stopped, MockClient.make({ text: () => Effect.never }))
+      assert.isTrue(Exit.isInterrupted(exitOf(spans, "GPTalk.text")!))
+    }))
+
   it.effect("a call that is interrupted while its consumer works ends its span so", () =>
     Effect.gen(function*() {
       const interrupted = Effect.gen(function*() {

@@ -133,7 +133,7 @@ export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError
   const { response, secrets, step } = answer
   if (!isOk(response.status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) => {
-    const fault = Either.getOrUndefined(Either.map(Json.parse(text), Fault.serviceFault))
+    const fault = Either.getOrUndefined(Either.map(Json.parse(text), (json) => Fault.serviceFault(json)))
     return Effect.fail(
       fault === undefined
         ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${otherType(response)}` })

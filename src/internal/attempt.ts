@@ -70,23 +70,14 @@ export const make = (
   const patience = new Patience(watchdog, (error) => body.end(Exit.fail(error)))
   watchdog.watch(patience)
   const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
-  /** The span of the request under way. */
-  let span: Tracer.Span | undefined
-  /** The scope of the last request. */
+  /** Ends with the attempt. */
+  let streamSpan: Tracer.Span | undefined
+  /** The scope of the last request: an `Auth` may make several at a time. */
   let scope: Scope.CloseableScope | undefined
 
-  /** An `Auth` may ask more than once at a time, so the request that ends need not be the last one. */
-  const end = (ending: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void => {
-    Span.end(ending, clock, exit)
-    if (span !== ending) return
-    span = undefined
-    patience.end()
-  }
-
   /**
-   * Sends one request with a span and a scope of its own. If it fails, both are closed. If it succeeds, the scope stays
-   * open: aborting a request that has its answer would cost as much as parsing that answer. The span of `stream` goes on
-   * as long as the reply does.
+   * Sends one request with a span and a scope of its own. If it succeeds, the scope stays open: aborting a request that
+   * has its answer would cost as much as parsing that answer.
    */
   const request = <A>(
     step: "text" | "stream",
@@ -95,11 +86,12 @@ export const make = (
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Scope.make(), (made) => {
         scope = made
-        return Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (opened) => {
-          span = opened
+        return Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (span) => {
+          if (step === "stream") streamSpan = span
           patience.begin(step, "response")
-          return Effect.flatMap(Effect.exit(restore(send({ scope: made, secrets, span: opened }))), (exit) => {
-            if (step === "text" || Exit.isFailure(exit)) end(opened, Exit.asVoid(exit))
+          return Effect.flatMap(Effect.exit(restore(send({ scope: made, secrets, span }))), (exit) => {
+            if (step === "text") Span.end(span, clock, Exit.asVoid(exit))
+            if (scope === made && (step === "text" || Exit.isFailure(exit))) patience.end()
             return Exit.isSuccess(exit) ? exit : Effect.zipRight(Scope.close(made, exit), exit)
           })
         })
@@ -137,18 +129,20 @@ export const make = (
     close: (exit) =>
       Effect.suspend(() => {
         watchdog.forget(patience)
-        if (span !== undefined) end(span, exit)
+        const endStream = Effect.sync(() => {
+          if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
+        })
         if (reply.isDone()) {
           // The end of the body is near: waiting for it costs less than opening another connection.
           body.linger()
-          return Effect.void
+          return endStream
         }
         // The connection is closed at once, however long the client takes to react to the interruption.
         const running = sender
         running?.unsafeInterruptAsFork(FiberId.none)
         return Effect.zipRight(
           scope === undefined ? Effect.void : Scope.close(scope, exit),
-          running === undefined ? Effect.void : Fiber.await(running)
+          Effect.zipRight(running === undefined ? Effect.void : Fiber.await(running), endStream)
         )
       })
   }

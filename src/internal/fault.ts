@@ -26,17 +26,17 @@ const isCode = (value: unknown): value is number | string => Number.isFinite(val
 
 /**
  * The error that a JSON body or frame holds in place of what was asked for, if any. A `code` of 0 or 200, with its
- * `msg`, is not an error. Neither is a message without a code beside an empty `content`.
+ * `msg`, is not an error. Beside a `content`, a message without a code is none either.
  *
  * @internal
  */
-export const serviceFault = (json: unknown): ServiceFault | undefined => {
+export const serviceFault = (json: unknown, hasContent = false): ServiceFault | undefined => {
   if (!Predicate.isRecord(json)) return undefined
-  const { content, error } = json
+  const { error } = json
   const nested = Predicate.isRecord(error) ? error : {}
   const code = [json["code"] ?? nested["code"]].find(isCode)
   const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
-  const isSilent = (code ?? (content === "" ? undefined : detail)) === undefined
+  const isSilent = (code ?? (hasContent ? undefined : detail)) === undefined
   return !isError(error) && (isSilent || successCodes.includes(code))
     ? undefined
     : { code, detail }

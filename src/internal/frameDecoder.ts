@@ -154,7 +154,7 @@ export class FrameDecoder {
     const { content } = Predicate.isRecord(json.right) ? json.right : {}
     const hasContent = content !== undefined && content !== null
     // An empty content counts as none beside what can only be an error.
-    const fault = hasContent && content !== "" ? undefined : Fault.serviceFault(json.right)
+    const fault = hasContent && content !== "" ? undefined : Fault.serviceFault(json.right, hasContent)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
     } else if (hasContent) {

@@ -72,8 +72,8 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const unreliable = start === text ? 0 : shortestPiece
   const known = [...new Set(secrets)].filter((secret) => secret !== "")
   const bare = onOneLine(plain(start))
-  const behindEscapes = known.map((secret) => onOneLine(plain(secret)))
-  const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))]
+  const behindEscapes = known.map((secret) => plain(secret))
+  const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))].map(onOneLine)
   const cleaner = hide(bare, bare.length - unreliable, [...new Set(forms)])
   // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
   // the beginning of a secret.

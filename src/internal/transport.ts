@@ -115,6 +115,9 @@ const recover = (
     )
   )
 
+/** Out here, so that what it holds for as long as the reply is open is the body alone. */
+const closing = (body: Body): Effect.Effect<void> => Effect.sync(() => body.close())
+
 /** @internal */
 export const make = (client: HttpClient.HttpClient, settings: Settings): Transport => {
   // The `Scope` that this needs is in the context that `send` sets for the request.
@@ -157,7 +160,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           const body = bodyOf(response)
           body.connect(response, runtime)
           const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
-          return Effect.as(Scope.addFinalizer(outgoing.scope, Effect.sync(() => body.close())), answer)
+          return Effect.as(Scope.addFinalizer(outgoing.scope, closing(body)), answer)
         })
       // Not traced: the client's own spans would hold the URL, and with it the stream token.
       return Effect.zipRight(

@@ -35,6 +35,18 @@ describe("Fault", () => {
     })
   })
 
+  describe("serviceFault", () => {
+    const told = { content: "", msg: "quota exceeded" }
+
+    it("takes words for an error where there is nothing else", () => {
+      assert.deepStrictEqual(Fault.serviceFault(told), { code: undefined, detail: "quota exceeded" })
+    })
+
+    it("takes them for none beside the content of a frame, though that is empty", () => {
+      assert.isUndefined(Fault.serviceFault(told, true))
+    })
+  })
+
   describe("toServiceError", () => {
     const detailOf = (detail: string, secrets: ReadonlyArray<string> = []) =>
       Fault.toServiceError({ code: undefined, detail }, { step: "text", status: 400, secrets }).detail

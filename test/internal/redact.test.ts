@@ -3,6 +3,13 @@ import * as fc from "fast-check"
 import { redact } from "../../src/internal/redact.js"
 
 describe("redact", () => {
+  it("takes a secret out that was laid out anew and then quoted as a form", () => {
+    const prompt = "name:    Bob\n    pin:    4711\n    card:   9876"
+    const form = new URLSearchParams({ content: prompt }).toString()
+    assert.strictEqual(redact(form, [prompt]), "content=[redacted]")
+    assert.strictEqual(redact("bad input my++pin++is++4711++ok", ["my  pin  is  4711  ok"]), "bad input [redacted]")
+  })
+
   it("leaves ordinary words alone", () => {
     assert.strictEqual(redact("quota used up", ["a-token-of-some-length"]), "quota used up")
   })
