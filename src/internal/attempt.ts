@@ -90,7 +90,7 @@ export const make = (
           if (step === "stream") streamSpan = span
           patience.begin(step, "response")
           return Effect.flatMap(Effect.exit(restore(send({ scope: made, secrets, span }))), (exit) => {
-            if (step === "text") Span.end(span, clock, Exit.asVoid(exit))
+            if (step === "text") Span.end(span, clock, exit)
             if (scope === made && (step === "text" || Exit.isFailure(exit))) patience.end()
             return Exit.isSuccess(exit) ? exit : Effect.zipRight(Scope.close(made, exit), exit)
           })

@@ -74,7 +74,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const bare = onOneLine(plain(start))
   const behindEscapes = known.map((secret) => plain(secret))
   const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))].map(onOneLine)
-  const cleaner = hide(bare, bare.length - unreliable, [...new Set(forms)])
+  const cleaner = hide(bare, bare.length - unreliable, forms)
   // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
   // the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
