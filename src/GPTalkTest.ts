@@ -11,10 +11,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
-import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -22,7 +18,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import type { Step } from "./GPTalkError.js"
 import * as GPTalkServer from "./GPTalkServer.js"
 import * as Memory from "./internal/memoryServer.js"
@@ -296,26 +291,7 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
   const received: Array<Received> = []
   const revoked = new Set<string | undefined>()
   const { reserve, responder } = Scripted.make(replies)
-  const app = yield* HttpLayerRouter.toHttpEffect(
-    Layer.provide(GPTalkServer.layer(server), Responder.layer(responder))
-  ).pipe(
-    // Or else the router would be that of the program, and the routes stand beside its own.
-    Effect.provideServiceEffect(Layer.CurrentMemoMap, Layer.makeMemoMap)
-  )
-
-  const serve = (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Memory.Answer> =>
-    app.pipe(
-      Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 404 }))),
-      Effect.scoped,
-      Effect.provideService(
-        HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromWeb(Memory.toWebRequest(request, url))
-      ),
-      // The routes run in the caller's fiber, but what they set and note is not for the caller.
-      Effect.locally(HttpMiddleware.loggerDisabled, true),
-      Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)),
-      Effect.map(Memory.toAnswer)
-    )
+  const serve = yield* Memory.make(Layer.provide(GPTalkServer.layer(server), Responder.layer(responder)))
 
   const respond = Effect.fnUntraced(function*(
     step: Step,

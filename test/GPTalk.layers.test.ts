@@ -20,6 +20,7 @@ import {
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
+import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const ask = GPTalk.generateText({ prompt: "Hi" })
@@ -191,15 +192,6 @@ describe("GPTalk.layerWithoutAuth", () => {
       assert.strictEqual(client.count("login"), 1)
     }).pipe(Effect.provide(Layer.provideMerge(Auth.layer(), client.layer)))
   })
-
-  /** An `Auth` of the user's own around the package's. */
-  const around = (
-    change: <A, E, R>(withToken: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ): Layer.Layer<Auth.Auth, never, HttpClient.HttpClient> =>
-    Layer.map(Auth.layer(), (context) => {
-      const auth = Context.get(context, Auth.Auth)
-      return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
-    })
 
   it.effect.each<readonly [string, MockClient.Handler]>([
     ["has an answer", () => MockClient.json({ data: { token: "stream-token" } })],

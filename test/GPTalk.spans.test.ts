@@ -15,8 +15,8 @@ import {
   Stream,
   TestClock
 } from "effect"
-import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
@@ -254,14 +254,7 @@ describe("GPTalk spans", () => {
           new MockClient.Source((source) => source.pulls === 1 ? source.emit(MockClient.frame("a")) : undefined)
             .response
       })
-      const hedged = Layer.map(Auth.layer(), (context) => {
-        const auth = Context.get(context, Auth.Auth)
-        return Context.make(Auth.Auth, {
-          ...auth,
-          withToken: (use) =>
-            auth.withToken((token) => Effect.race(lose(use(token)), Effect.delay(use(token), "1 second")))
-        })
-      })
+      const hedged = around((use) => Effect.race(lose(use), Effect.delay(use, "1 second")))
       const { layer, spans } = yield* Spans.record
       yield* Effect.gen(function*() {
         const fiber = yield* Effect.fork(Stream.runDrain(stream))

@@ -5,9 +5,15 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { Fault } from "../GPTalkTest.js"
 
 /** @internal */
@@ -38,8 +44,7 @@ export const connectionRefused = (request: HttpClientRequest.HttpClientRequest):
 export const bodyText = (request: HttpClientRequest.HttpClientRequest): string =>
   request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
 
-/** @internal */
-export const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: URL): Request =>
+const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: URL): Request =>
   new Request(url, {
     method: request.method,
     headers: request.headers,
@@ -57,8 +62,7 @@ const toFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   return frames
 }
 
-/** @internal */
-export const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({
+const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({
   status,
   headers,
   body: body._tag === "Stream"
@@ -66,6 +70,28 @@ export const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServe
     : body._tag === "Uint8Array"
     ? Stream.make(body.body)
     : Stream.empty
+})
+
+/**
+ * Answers requests from the routes.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function*(routes: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>) {
+  const app = yield* HttpLayerRouter.toHttpEffect(routes).pipe(
+    // Or else the router would be that of the program, and the routes stand beside its own.
+    Effect.provideServiceEffect(Layer.CurrentMemoMap, Layer.makeMemoMap)
+  )
+  return (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Answer> =>
+    app.pipe(
+      Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 404 }))),
+      Effect.scoped,
+      Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(toWebRequest(request, url))),
+      // The routes run in the caller's fiber, but what they set and note is not for the caller.
+      Effect.locally(HttpMiddleware.loggerDisabled, true),
+      Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)),
+      Effect.map(toAnswer)
+    )
 })
 
 /** @internal */

@@ -44,7 +44,7 @@ const plain = (text: string, depth = 4): string => {
 const onOneLine = (text: string): string => text.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
 
 /** The text up to `length`, with the mark in place of each piece of a secret. */
-const hide = (text: string, length: number, secrets: ReadonlyArray<string>): string => {
+const hide = (text: string, length: number, secrets: Iterable<string>): string => {
   let clean = ""
   let secretUntil = 0
   for (let index = 0; index < length; index++) {
@@ -70,10 +70,13 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   const start = text.slice(0, 3 * maxLength)
   // A secret that is cut off may be too short here to be recognized.
   const unreliable = start === text ? 0 : shortestPiece
-  const known = [...new Set(secrets)].filter((secret) => secret !== "")
+  const known = new Set(secrets)
+  known.delete("")
   const bare = onOneLine(plain(start))
-  const behindEscapes = known.map((secret) => plain(secret))
-  const forms = [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))].map(onOneLine)
+  const behindEscapes = [...known].map((secret) => plain(secret))
+  const forms = new Set(
+    [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))].map(onOneLine)
+  )
   const cleaner = hide(bare, bare.length - unreliable, forms)
   // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
   // the beginning of a secret.

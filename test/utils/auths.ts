@@ -1,0 +1,12 @@
+import type { HttpClient } from "@effect/platform"
+import { Context, type Effect, Layer } from "effect"
+import * as Auth from "effect-gptalk/Auth"
+
+/** An `Auth` of the user's own around the package's. */
+export const around = (
+  change: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+): Layer.Layer<Auth.Auth, never, HttpClient.HttpClient> =>
+  Layer.map(Auth.layer(), (context) => {
+    const auth = Context.get(context, Auth.Auth)
+    return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
+  })
