@@ -168,7 +168,8 @@ describe("GPTalk errors", () => {
       return Effect.gen(function*() {
         const error = yield* failWith("login", () => source.response, { maxBodySize: 1000 })
         assert.strictEqual(error._tag, "ProtocolError")
-        assert.isAtMost(source.pulls, 12)
+        // Eleven are too large. Two come at a time, and two more may wait.
+        assert.isAtMost(source.pulls, 14)
         assert.isTrue(source.isCancelled)
       })
     })

@@ -71,20 +71,26 @@ const fromNode = (readable: NodeReadable): Open => (sink) => {
 
 const isWebStream = (value: unknown): value is ReadableStream<Uint8Array> => Predicate.hasProperty(value, "getReader")
 
+/**
+ * How many chunks of a web stream may wait. Two that are there already reach the reader together: waking it for each
+ * would take half again as long, and for more than two hardly less.
+ */
+const mostWaiting = 2
+
 const fromWeb = (stream: ReadableStream<Uint8Array>): Open => (sink) => {
   const reader = stream.getReader()
-  let isReading = false
+  let waiting = 0
   const read = (): void => {
-    isReading = true
     reader.read().then(({ done, value }) => {
-      isReading = false
       if (done) sink.end()
-      else if (sink.push(value) === 0) read()
+      else if (sink.push(value) === 0 || ++waiting < mostWaiting) read()
     }, sink.fail)
   }
   read()
   return {
     resume: () => {
+      const isReading = waiting < mostWaiting
+      waiting = 0
       if (!isReading) read()
     },
     cancel: () => void reader.cancel().catch(() => {})
@@ -165,7 +171,7 @@ export class Body {
       push: (bytes) => this.#push(bytes),
       end: () => this.#finish(Exit.succeed(undefined)),
       fail,
-      close: () => fail({ name: "Error", message: "the connection was closed" })
+      close: () => fail({ message: "the connection was closed" })
     })
   }
 
@@ -216,13 +222,14 @@ export class Body {
       this.close()
       return 1
     }
+    // Not at once: the next chunk may be there already.
+    if (this.#size === 0) queueMicrotask(() => this.#wake())
     this.#size += bytes.length
     if (this.#lingering !== undefined) {
       if (this.#size > lingerSize) this.close()
       return 0
     }
     this.#chunks.push(bytes)
-    this.#wake()
     return this.#size
   }
 

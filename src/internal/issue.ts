@@ -2,7 +2,6 @@
  * Describes a schema failure in one clause: where, what was expected, and what kind of value was found. The value
  * itself is left out: it may be a token or a prompt.
  */
-import * as Arr from "effect/Array"
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
 
@@ -26,13 +25,13 @@ const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
     case "Pointer":
       return describeAt(
         issue.issue,
-        Arr.ensure(issue.path).reduce<string>(
+        [issue.path].flat().reduce<string>(
           (path, key) => path + (typeof key === "number" ? `[${key}]` : `${path && "."}${String(key)}`),
           path
         )
       )
     case "Composite":
-      return describeAt(Arr.ensure(issue.issues)[0] as ParseResult.ParseIssue, path)
+      return describeAt([issue.issues].flat()[0] as ParseResult.ParseIssue, path)
     case "Refinement":
     case "Transformation":
       return describeAt(issue.issue, path)

@@ -7,14 +7,35 @@ import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
 
 /** What the clients on Node answer with, as far as it concerns a body. */
-const responseOf = (source: Readable) => ({ status: 200, source }) as unknown as HttpClientResponse.HttpClientResponse
+const responseOf = (source: Readable | Response) =>
+  ({ status: 200, source }) as unknown as HttpClientResponse.HttpClientResponse
 
-/** All that can be read, and then how it ended. */
-const read = (source: Readable) => {
+/** A web response that gives the next chunk each time it is asked, and then ends. */
+const webResponse = (chunks: Iterable<string>) => {
+  const rest = chunks[Symbol.iterator]()
+  const encoder = new TextEncoder()
+  return new Response(
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        const next = rest.next()
+        if (next.done === true) controller.close()
+        else controller.enqueue(encoder.encode(next.value))
+      }
+    }, { highWaterMark: 0 })
+  )
+}
+
+const bodyOf = (source: Readable | Response) => {
   const body = new Body((error) =>
     new ConnectionError({ step: "stream", cause: { name: "Error", message: (error as Error).message } })
   )
   body.connect(responseOf(source), Runtime.defaultRuntime)
+  return body
+}
+
+/** All that can be read, and then how it ended. */
+const read = (source: Readable | Response) => {
+  const body = bodyOf(source)
   const handlers = (text: string): Handlers<readonly [string, string]> => ({
     onChunks: (chunks) => body.read(handlers(text + Buffer.concat(chunks).toString())),
     onEnd: (end) =>
@@ -35,7 +56,7 @@ const broken = (error?: Error) =>
     source.destroy(error)
   })
 
-const assertEnds = (source: Readable, text: string, end: string) =>
+const assertEnds = (source: Readable | Response, text: string, end: string) =>
   Effect.gen(function*() {
     const [found, ended] = yield* read(source)
     assert.strictEqual(found, text)
@@ -59,6 +80,43 @@ describe("Body", () => {
         source.push("a")
         setImmediate(() => source.destroy())
         yield* assertEnds(source, "a", "the connection was closed")
+      }))
+  })
+
+  describe("of a web stream", () => {
+    it.effect("is read to its end", () => assertEnds(webResponse(["a", "b", "c"]), "abc", "the end"))
+
+    it.effect("that has empty chunks is read to its end", () =>
+      assertEnds(webResponse(["", "a", "", "", "", "b", ""]), "ab", "the end"))
+
+    it.effect("gives two chunks at a time if they are there", () =>
+      Effect.gen(function*() {
+        const body = bodyOf(webResponse(["a", "b", "c", "d", "e"]))
+        const handlers = (sizes: ReadonlyArray<number>): Handlers<ReadonlyArray<number>> => ({
+          onChunks: (chunks) => body.read(handlers([...sizes, chunks.length])),
+          onEnd: () => Effect.succeed(sizes)
+        })
+        assert.deepStrictEqual(yield* body.read(handlers([])), [2, 2, 1])
+      }))
+
+    it.effect("that nobody reads on is asked for two more chunks at most", () =>
+      Effect.gen(function*() {
+        let asked = 0
+        const endless = function*() {
+          for (;;) {
+            asked++
+            yield "a"
+          }
+        }
+        const body = bodyOf(webResponse(endless()))
+        const handlers: Handlers<number> = {
+          onChunks: (chunks) => Effect.succeed(chunks.length),
+          onEnd: () => Effect.succeed(0)
+        }
+        const taken = yield* body.read(handlers)
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+        assert.strictEqual(asked, taken + 2)
+        body.close()
       }))
   })
 })

@@ -1,14 +1,15 @@
 /**
- * A `Stream` of deltas that are known beforehand, as each chunk of the response is read: what is left to pay where
+ * A `Stream` of deltas that are known beforehand, as the chunks of the response are read: what is left to pay where
  * decoding costs nothing.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Handlers } from "../../../src/internal/body.js"
 import { FrameDecoder } from "../../../src/internal/frameDecoder.js"
 import * as Reply from "../../../src/internal/reply.js"
+import { bodyOf } from "./body.js"
 import type { Decoder } from "./index.js"
 import { joined } from "./joined.js"
-import { responseOf } from "./response.js"
 
 const known = new WeakMap<ReadonlyArray<Uint8Array>, ReadonlyArray<ReadonlyArray<string>>>()
 
@@ -23,11 +24,11 @@ const deltasOf = (chunks: ReadonlyArray<Uint8Array>) => {
 
 export const knownAsStream: Decoder = (chunks) => {
   const deltas = deltasOf(chunks)
-  const reader = responseOf(chunks).body!.getReader()
   let index = 0
-  const pull: Reply.Pull = () =>
-    Effect.async((resume) => {
-      reader.read().then(({ done }) => resume(Effect.succeed(done ? undefined : deltas[index++])))
-    })
-  return Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
+  const body = bodyOf(chunks)
+  const handlers: Handlers<ReadonlyArray<string> | undefined> = {
+    onChunks: ({ length }) => Effect.succeed(deltas.slice(index, index += length).flat()),
+    onEnd: Effect.as(undefined)
+  }
+  return Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(() => body.read(handlers)))))
 }
