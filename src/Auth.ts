@@ -210,49 +210,45 @@ const makeWith = Effect.fnUntraced(function*(
     )
 
   /**
-   * Runs `use` once. `onRefused` is told, before the failure goes on, which login is the first that began after `use`.
+   * Runs `use` with a session whose id is `from` or higher. If the service refuses that session, `use` runs once more,
+   * with a session whose login begins after the refused run began.
    */
   const attempt = <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>,
-    from: number,
-    onRefused: (nextId: number) => void
+    from = 0,
+    isLast = false
   ): Effect.Effect<A, E | GPTalkError, R> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
-        const settle = (nextId: number, cause: Cause.Cause<E>) => {
-          if (!Option.exists(Cause.failureOption(cause), isRefusal)) return giveBack
-          onRefused(nextId)
-          return modify((sessions) => Sessions.refuse(sessions, id))
-        }
         // To wait for what is there already costs as much as the rest of this.
         const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
           onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
           onSuccess: (token) =>
-            Effect.flatMap(Ref.get(ref), (sessions) =>
+            Effect.flatMap(Ref.get(ref), (sessions) => {
               // Others who waited for the same login may know by now that it was in vain.
-              Sessions.isRefused(sessions, id)
-                ? Effect.zipRight(giveBack, restore(attempt(use, id + 1, onRefused)))
-                : Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
-                  onFailure: (cause) => Effect.zipRight(settle(sessions.nextId, cause), Effect.failCause(cause)),
-                  onSuccess: (value) =>
-                    Effect.as(Effect.zipRight(modify((_) => Sessions.keep(_, id)), Telemetry.countSessionUse), value)
-                }))
+              if (Sessions.isRefused(sessions, id)) {
+                return Effect.zipRight(giveBack, restore(attempt(use, id + 1, isLast)))
+              }
+              return Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
+                onFailure: (cause) => {
+                  const isRefused = Option.exists(Cause.failureOption(cause), isRefusal)
+                  return Effect.zipRight(
+                    isRefused ? modify((_) => Sessions.refuse(_, id)) : giveBack,
+                    isRefused && !isLast ? restore(attempt(use, sessions.nextId, true)) : Effect.failCause(cause)
+                  )
+                },
+                onSuccess: (value) =>
+                  Effect.as(Effect.zipRight(modify((_) => Sessions.keep(_, id)), Telemetry.countSessionUse), value)
+              })
+            })
         })
       })
     )
 
   return Auth.of({
-    withToken: (use) =>
-      Effect.suspend(() => {
-        let refusedBefore: number | undefined
-        const onRefused = (nextId: number) => refusedBefore = nextId
-        return Effect.catchAll(
-          attempt(use, 0, onRefused),
-          (error) => refusedBefore === undefined ? Effect.fail(error) : attempt(use, refusedBefore, onRefused)
-        )
-      }),
+    withToken: (use) => attempt(use),
     status: Effect.map(Ref.get(ref), (sessions) => {
       const session = Sessions.newest(sessions)
       return session?.expiresAt === undefined
