@@ -88,8 +88,6 @@ const contextOf = (context: Context.Context<never>, { scope, span }: Options): C
   return span === undefined ? prepared : Context.add(prepared, Tracer.ParentSpan, span)
 }
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Effect<void> =>
   Effect.zipRight(
     FiberRef.set(FiberRef.currentContext, context),
@@ -124,7 +122,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
   const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
-  const headers: Record<string, string> = { ...Protocol.defaultHeaders({ origin, now: 0 }) }
+  const headers: Record<string, string> = Protocol.defaultHeaders({ origin, now: 0 })
   delete headers["x-auth-timestamp"]
   for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
   // Made once: making a request takes three times as long as changing one.
@@ -140,47 +138,45 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
     settings.propagateTrace && span?._tag === "Span" && span.spanId !== "noop" ? HttpTraceContext.toHeaders(span) : {}
 
   // The fiber gets another context for the request, and its own back when the request ends, in whatever way. Only the
-  // request itself can be interrupted, so this needs no finalizer, which would take half as long as the request.
-  const send = (
+  // request itself and what reads its answer can be interrupted, so this needs no finalizer, which would take half as
+  // long as the request.
+  const send = <A>(
     outgoing: Outgoing,
-    restore: Restore,
-    bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body
-  ): Effect.Effect<Answer.Answer, GPTalkError.GPTalkError> =>
-    Effect.withFiberRuntime((fiber) => {
-      const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
-      const request = HttpClientRequest.setHeaders(outgoing.request(now), {
-        "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
-        ...outgoing.headers,
-        ...traceOf(outgoing.span ?? fiber.currentSpan)
+    bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body,
+    read: (answer: Answer.Answer) => Effect.Effect<A, GPTalkError.GPTalkError>
+  ): Effect.Effect<A, GPTalkError.GPTalkError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((fiber) => {
+        const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
+        const request = HttpClientRequest.setHeaders(outgoing.request(now), {
+          "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
+          ...outgoing.headers,
+          ...traceOf(outgoing.span ?? fiber.currentSpan)
+        })
+        const context = fiber.currentContext
+        const putBack = setFiber(context, fiber.getFiberRef(FiberRef.currentTracerEnabled))
+        const connect = (response: HttpClientResponse.HttpClientResponse) =>
+          Effect.flatMap(Effect.runtime<never>(), (runtime) => {
+            const body = bodyOf(response)
+            body.connect(response, runtime)
+            const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
+            return Effect.zipRight(Scope.addFinalizer(outgoing.scope, closing(body)), restore(read(answer)))
+          })
+        // Not traced: the client's own spans would hold the URL, and with it the stream token.
+        return Effect.zipRight(
+          setFiber(contextOf(context, outgoing), false),
+          Effect.matchCauseEffect(restore(execute(request)), {
+            onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, outgoing), connect)),
+            onSuccess: (response) => Effect.zipRight(putBack, connect(response))
+          })
+        )
       })
-      const context = fiber.currentContext
-      const putBack = setFiber(context, fiber.getFiberRef(FiberRef.currentTracerEnabled))
-      const connect = (response: HttpClientResponse.HttpClientResponse) =>
-        Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-          const body = bodyOf(response)
-          body.connect(response, runtime)
-          const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
-          return Effect.as(Scope.addFinalizer(outgoing.scope, closing(body)), answer)
-        })
-      // Not traced: the client's own spans would hold the URL, and with it the stream token.
-      return Effect.zipRight(
-        setFiber(contextOf(context, outgoing), false),
-        Effect.matchCauseEffect(restore(execute(request)), {
-          onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, outgoing), connect)),
-          onSuccess: (response) => Effect.zipRight(putBack, connect(response))
-        })
-      )
-    })
+    )
 
   const bodyOf = (outgoing: Outgoing) => () => new Body((error) => Fault.toConnectionError(error, outgoing))
 
   const json = <A>(outgoing: Outgoing, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        send(outgoing, restore, bodyOf(outgoing)),
-        (answer) => restore(Answer.decode(answer, decode))
-      )
-    )
+    send(outgoing, bodyOf(outgoing), (answer) => Answer.decode(answer, decode))
 
   return {
     login: (fingerprint, options) =>
@@ -226,11 +222,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
       }
       const other = bodyOf(outgoing)
-      return Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(
-          send(outgoing, restore, (response) => Answer.isEventStream(response) ? body : other()),
-          (answer) => answer.body === body ? Effect.void : restore(Answer.notEventStream(answer))
-        )
+      return send(
+        outgoing,
+        (response) => Answer.isEventStream(response) ? body : other(),
+        (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer)
       )
     }
   }
