@@ -198,17 +198,13 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
             withJson(
               text,
               {
-                content: question.content,
+                ...question,
                 accept: "stream",
                 from: 1,
-                model: question.model,
                 is_mobile: 0,
                 user_agent: headers["user-agent"]!,
                 is_open_ctx: 0,
-                prompt: question.prompt,
                 roid: 111,
-                temperature: question.temperature,
-                ctx_msg_count: question.ctx_msg_count,
                 created_at: now
               } satisfies Protocol.TextRequest
             )
