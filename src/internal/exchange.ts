@@ -44,16 +44,16 @@ const backoff = (attempt: number): Effect.Effect<Duration.Duration> =>
     (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** attempt, 8000) * jitter))
   )
 
-/** The delay before the next attempt; `None` if there must not be one. */
+/** The delay before the next attempt. Fails with the error if there must not be one. */
 const retryDelay = (
   error: GPTalkError,
   attempt: number,
   retries: number
-): Effect.Effect<Option.Option<Duration.Duration>> => {
-  if (!error.isRetryable || attempt >= retries) return Effect.succeedNone
-  return "retryAfter" in error && Option.isSome(error.retryAfter)
-    ? Effect.succeed(Option.filter(error.retryAfter, Duration.lessThanOrEqualTo(longestRetryAfter)))
-    : Effect.asSome(backoff(attempt))
+): Effect.Effect<Duration.Duration, GPTalkError> => {
+  if (!error.isRetryable || attempt >= retries) return Effect.fail(error)
+  if (!("retryAfter" in error) || Option.isNone(error.retryAfter)) return backoff(attempt)
+  const delay = error.retryAfter.value
+  return Duration.greaterThan(delay, longestRetryAfter) ? Effect.fail(error) : Effect.succeed(delay)
 }
 
 /** @internal */
@@ -81,19 +81,11 @@ export const make = (
 
   const firstDeltas = (call: Attempt.Call, count: number): Next =>
     Effect.catchAll(begin(call), (error) =>
-      Effect.flatMap(
-        Effect.zipRight(
-          Effect.uninterruptible(release(Exit.fail(error))),
-          retryDelay(error, count, dependencies.settings.retries)
-        ),
-        Option.match({
-          onNone: () => Effect.fail(error),
-          onSome: (delay) =>
-            Telemetry.countRetry(error).pipe(
-              Effect.zipRight(Effect.sleep(delay)),
-              Effect.zipRight(firstDeltas(call, count + 1))
-            )
-        })
+      Effect.uninterruptible(release(Exit.fail(error))).pipe(
+        Effect.zipRight(retryDelay(error, count, dependencies.settings.retries)),
+        Effect.zipLeft(Telemetry.countRetry(error)),
+        Effect.flatMap(Effect.sleep),
+        Effect.zipRight(firstDeltas(call, count + 1))
       ))
 
   const start = Effect.gen(function*() {
