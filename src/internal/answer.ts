@@ -77,8 +77,8 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   )
   const isHtml = (response.headers["content-type"] ?? "").includes("html")
   const fault = Either.match(Json.parse(text), {
-    onLeft: () => ({ code: undefined, detail: isHtml || text === "" ? undefined : text }),
-    onRight: (json) => Fault.serviceFault(json) ?? { code: undefined, detail: undefined }
+    onLeft: () => isHtml ? {} : { detail: text },
+    onRight: (json) => Fault.serviceFault(json) ?? {}
   })
   return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
 })

@@ -10,8 +10,8 @@ import { redact } from "./redact.js"
 
 /** @internal */
 export interface ServiceFault {
-  readonly code: number | string | undefined
-  readonly detail: string | undefined
+  readonly code?: number | string | undefined
+  readonly detail?: string | undefined
 }
 
 const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
@@ -56,7 +56,7 @@ export const toServiceError = (
     step: options.step,
     status: options.status,
     code: typeof fault.code === "string" ? redact(fault.code, options.secrets) : fault.code,
-    detail: fault.detail === undefined ? undefined : redact(fault.detail, options.secrets) || undefined,
+    detail: redact(fault.detail ?? "", options.secrets) || undefined,
     retryAfter: options.retryAfter ?? Option.none()
   })
 
