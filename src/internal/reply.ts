@@ -46,21 +46,13 @@ export interface Options {
   readonly maxFrameSize: number
 }
 
-const fail = (error: GPTalkError.GPTalkError): Next => Effect.fail(error)
-
 /** @internal */
 export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply => {
   const decoder = new FrameDecoder(maxFrameSize)
   let deltaCount = 0
   let isComplete = false
 
-  const incomplete = () =>
-    fail(
-      new GPTalkError.IncompleteReplyError({
-        step: "stream",
-        text: toWellFormed(decoder.text)
-      })
-    )
+  const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: toWellFormed(decoder.text) })
 
   /** From here on, what fails is the consumer. */
   const handOn = (deltas: Deltas): Next => {
@@ -74,9 +66,9 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
         isComplete = true
         return handOn(undefined)
       case "ServiceFault":
-        return fail(Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets }))
+        return Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets })
       case "Malformed":
-        return fail(new GPTalkError.ProtocolError({ step: "stream", issue: decoder.outcome.issue }))
+        return new GPTalkError.ProtocolError({ step: "stream", issue: decoder.outcome.issue })
       case undefined:
         return incomplete()
     }
@@ -106,7 +98,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     if (decoder.outcome !== undefined) return finish()
     return Effect.matchEffect(end, {
       onSuccess: finish,
-      onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : fail(error)
+      onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
     })
   }
 
