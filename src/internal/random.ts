@@ -1,9 +1,8 @@
-const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+import * as Encoding from "effect/Encoding"
 
 /**
  * Lower-case hex digits from the platform's cryptographic source.
  *
  * @internal
  */
-export const randomHex = (bytes: number): string =>
-  crypto.getRandomValues(new Uint8Array(bytes)).reduce((text, byte) => text + digits[byte], "")
+export const randomHex = (bytes: number): string => Encoding.encodeHex(crypto.getRandomValues(new Uint8Array(bytes)))
