@@ -19,7 +19,7 @@ export const options = { captureStackTrace: false, kind: "client" } as const
  * @internal
  */
 export const open = (name: string, parent?: Tracer.AnySpan): Effect.Effect<Tracer.Span> =>
-  Effect.makeSpan(name, parent === undefined ? options : { ...options, parent })
+  Effect.makeSpan(name, { ...options, parent })
 
 /** @internal */
 export const end = (span: Tracer.Span, clock: Clock.Clock, exit: Exit.Exit<unknown, unknown>): void =>
