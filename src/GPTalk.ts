@@ -310,4 +310,4 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
 export const layerConfig = (
   options: Config.Config.Wrap<Options> = defaultOptions
 ): Layer.Layer<GPTalk, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Layer.unwrapEffect(Effect.map(Effect.flatMap(Config.unwrap(options), validate), layer))
+  Layer.unwrapEffect(Effect.map(Effect.tap(Config.unwrap(options), validate), layer))

@@ -7,16 +7,13 @@ import * as Either from "effect/Either"
 import * as Json from "./json.js"
 import * as Settings from "./settings.js"
 
-const settings = (options: object): Either.Either<Settings.Settings, ConfigError.ConfigError> =>
-  Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
-
 /**
- * The options if `layer` would accept them, or else why not.
+ * The settings that `layer` would make of the options, or why it would not accept them.
  *
  * @internal
  */
-export const validate = <Options extends object>(options: Options): Either.Either<Options, ConfigError.ConfigError> =>
-  Either.map(settings(options), () => options)
+export const validate = (options: object): Either.Either<Settings.Settings, ConfigError.ConfigError> =>
+  Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
 
 /** `usageLimit` is read from `GPTALK_USAGE_LIMIT`. */
 const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, "_$&").toUpperCase()}`
@@ -30,7 +27,7 @@ const checked = <A, B>(
   toOptions: (value: A) => object,
   select: (settings: Settings.Settings) => B
 ): Config.Config<B | undefined> =>
-  Config.mapOrFail(config, (value) => Either.map(settings(toOptions(value)), select)).pipe(
+  Config.mapOrFail(config, (value) => Either.map(validate(toOptions(value)), select)).pipe(
     Config.withDefault(undefined)
   )
 
