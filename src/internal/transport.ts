@@ -3,7 +3,6 @@
  * no redirect and makes no spans, and a status that it takes for a failure is still an answer.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -131,7 +130,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const stream = HttpClientRequest.get(url("stream"), { headers, urlParams })
 
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
-    HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(json), headers["content-type"]))
+    HttpClientRequest.bodyText(request, JSON.stringify(json), headers["content-type"])
 
   /** If the caller has turned tracing off, the span has no id to send. */
   const traceOf = (span: Tracer.AnySpan | undefined) =>
