@@ -179,16 +179,11 @@ const makeWith = Effect.fnUntraced(function*(
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
   const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
-    Effect.interruptible(login).pipe(
-      Effect.tap((answer) => modify((_) => Sessions.issued(_, session.id, answer))),
-      Effect.map(({ token }) => token),
-      Effect.exit,
-      Effect.flatMap((exit) =>
-        Effect.zipRight(
-          Exit.isFailure(exit) ? modify((_) => Sessions.drop(_, session.id)) : Effect.void,
-          Deferred.done(session.login, exit)
-        )
+    Effect.exit(Effect.interruptible(login)).pipe(
+      Effect.tap((exit) =>
+        modify((_) => Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id))
       ),
+      Effect.flatMap((exit) => Deferred.done(session.login, Exit.map(exit, ({ token }) => token))),
       Effect.forkIn(scope)
     )
 
