@@ -2,7 +2,6 @@
  * One call from start to end: an attempt, and more of them as long as no delta has arrived. After the first delta there
  * is no retry, so no text is delivered twice.
  */
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
@@ -29,9 +28,6 @@ export interface Asked {
   /** The messages that the question was made of: the service may quote one of them alone. */
   readonly words: ReadonlyArray<string>
 }
-
-const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
 
 const longestRetryAfter = Duration.seconds(60)
 
@@ -116,7 +112,7 @@ export const make = (
       Effect.suspend(() => {
         // While nobody waits for a delta, a failure is not one of this call but of its consumer. It is reported
         // elsewhere, and may hold text of the reply.
-        const isOwn = attempt === undefined || attempt.isPulled() || isInterruption(exit)
+        const isOwn = attempt === undefined || attempt.isPulled() || Telemetry.isInterruption(exit)
         return end(isOwn ? exit : Exit.void)
       })
   }

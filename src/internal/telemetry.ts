@@ -79,10 +79,14 @@ export const sawFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint)
   return update(firstDelta, Number(now - startTime) / 1e9)
 }
 
+/** @internal */
+export const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+
 /** How a call ended that did not reach the end of its reply. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return "stopped"
-  if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
+  if (isInterruption(exit)) return "interrupted"
   return Option.match(Cause.failureOption(exit.cause), {
     onNone: () => "defect",
     onSome: (error) => Predicate.hasProperty(error, "_tag") ? String(error._tag) : "defect"
