@@ -89,26 +89,29 @@ const tokens = (json: unknown): ReadonlyArray<string> => {
   return Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
 }
 
+/** What is wrong with a 2xx answer: the error that its JSON holds, or else that it breaks the protocol. */
+const toError = ({ response: { status }, secrets, step }: Answer, json: unknown, issue: string) => {
+  const fault = Fault.serviceFault(json)
+  return fault === undefined
+    ? new GPTalkError.ProtocolError({ step, issue })
+    : Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens(json)] })
+}
+
 /**
  * The value of a JSON answer. An answer to `text` without `data` is marked as a refusal of the session.
  *
  * @internal
  */
 export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> => {
-  const { response: { status }, secrets, step } = answer
-  if (!isOk(status)) return failure(answer)
+  const { response, step } = answer
+  if (!isOk(response.status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) =>
     Either.flatMap(
       Either.mapLeft(Json.parse(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
       (json): Either.Either<A, GPTalkError.GPTalkError> =>
-        Either.mapLeft(decodeJson(json), (error) => {
-          const fault = Fault.serviceFault(json)
-          const wrong = fault === undefined
-            ? new GPTalkError.ProtocolError({ step, issue: describe(error) })
-            : Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens(json)] })
-          return step === "text" && (!Predicate.isRecord(json) || !json["data"])
-            ? markRefusal(wrong)
-            : wrong
+        Either.mapLeft(decodeJson(json), (mismatch) => {
+          const error = toError(answer, json, describe(mismatch))
+          return step === "text" && (!Predicate.isRecord(json) || !json["data"]) ? markRefusal(error) : error
         })
     ))
 }
@@ -130,14 +133,10 @@ export const isEventStream = (response: HttpClientResponse.HttpClientResponse): 
  * @internal
  */
 export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError.GPTalkError> => {
-  const { response, secrets, step } = answer
+  const { response } = answer
   if (!isOk(response.status)) return failure(answer)
   return Effect.flatMap(readText(answer), (text) => {
-    const fault = Either.getOrUndefined(Either.map(Json.parse(text), (json) => Fault.serviceFault(json)))
-    return Effect.fail(
-      fault === undefined
-        ? new GPTalkError.ProtocolError({ step, issue: `expected an event stream, found ${otherType(response)}` })
-        : Fault.toServiceError(fault, { step, status: response.status, secrets })
-    )
+    const json = Either.getOrUndefined(Json.parse(text))
+    return Effect.fail(toError(answer, json, `expected an event stream, found ${otherType(response)}`))
   })
 }
