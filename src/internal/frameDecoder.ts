@@ -113,9 +113,10 @@ export class FrameDecoder {
     } else if (end === bytes.length) {
       const wasShort = this.#shape.matched + rest.length < fieldSize
       rest.append(bytes, start, end)
-      const head = () => this.#line(rest.bytes, 0, Math.min(rest.length, fieldSize))
       // `[DONE]` is not kept waiting for its line end, which may never come.
-      if (wasShort && this.#field(head())?.[1] !== undefined) this.#endReply(deltas)
+      if (wasShort && this.#field(this.#line(rest.bytes, 0, Math.min(rest.length, fieldSize)))?.[1] !== undefined) {
+        this.#endReply(deltas)
+      }
     } else if (rest.length === 0) {
       this.#endLine(bytes, start, end, deltas)
     } else {
@@ -184,12 +185,13 @@ export class FrameDecoder {
     const match = this.#field(line)
     if (match === null) return undefined
     if (match[1] !== undefined) return Protocol.done
-    const payload = Either.try(() => utf8.decode(line.subarray(match[0].length)).trim())
-    if (Either.isLeft(payload)) {
+    try {
+      const payload = utf8.decode(line.subarray(match[0].length)).trim()
+      return payload === "" || payload.startsWith(":") ? undefined : payload
+    } catch {
       this.#passOver("expected UTF-8, found other bytes")
       return undefined
     }
-    return payload.right === "" || payload.right.startsWith(":") ? undefined : payload.right
   }
 
   #passOver(issue: string): void {
