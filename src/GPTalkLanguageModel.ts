@@ -88,7 +88,7 @@ export interface Options {
  * import * as GPTalk from "effect-gptalk/GPTalk"
  * import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
  *
- * const Live = GPTalk.layer({ url: "http://localhost:8080" }).pipe(Layer.provide(FetchHttpClient.layer))
+ * const Live = GPTalk.layer({ url: "http://localhost:8787" }).pipe(Layer.provide(FetchHttpClient.layer))
  *
  * const program = LanguageModel.generateText({ prompt: "Hi" }).pipe(
  *   Effect.map((response) => response.text),
