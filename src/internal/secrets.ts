@@ -13,12 +13,12 @@ import type { Settings } from "./settings.js"
  * @internal
  */
 export const ofCall: FiberRef.FiberRef<ReadonlyArray<string>> = globalValue(
-  Symbol.for("effect-gptalk/secrets/ofCall"),
+  "effect-gptalk/secrets/ofCall",
   () => FiberRef.unsafeMake<ReadonlyArray<string>>([])
 )
 
 const fingerprints = globalValue(
-  Symbol.for("effect-gptalk/secrets/fingerprints"),
+  "effect-gptalk/secrets/fingerprints",
   () => new WeakMap<Redacted.Redacted<string>, string>()
 )
 
