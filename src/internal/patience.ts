@@ -84,8 +84,8 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
  * @internal
  */
 export class Patience {
-  #step: GPTalkError.Step = "text"
-  #phase: keyof Timeouts | undefined
+  /** What the call waits for, as the error of its timeout reports it; `undefined` if it waits for nothing. */
+  #wait: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after"> | undefined
   #waited = 0
   #waitingSince: number | undefined
   #isPulled = false
@@ -105,8 +105,7 @@ export class Patience {
 
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
-    this.#step = step
-    this.#phase = phase
+    this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
     this.#waited = 0
     this.#waitingSince = phase === "response" || this.#isPulled ? this.#now() : undefined
     this.#watchdog.wakeAt(this.#deadline())
@@ -114,7 +113,7 @@ export class Patience {
 
   /** Ends the wait: there is nothing to wait for. */
   end(): void {
-    this.#phase = undefined
+    this.#wait = undefined
   }
 
   /** The consumer asks for more. */
@@ -135,16 +134,15 @@ export class Patience {
   look(now: number): number {
     const deadline = this.#deadline()
     // A deadline less than a nanosecond away counts as passed, since no sleep is shorter.
-    if (deadline - now >= 1e-6 || this.#phase === undefined) return deadline
-    const after = this.#watchdog.timeouts[this.#phase]
-    this.#onTimeout(new GPTalkError.TimeoutError({ step: this.#step, phase: this.#phase, after }))
+    if (deadline - now >= 1e-6 || this.#wait === undefined) return deadline
+    this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
     this.end()
     return Infinity
   }
 
   #deadline(): number {
-    if (this.#phase === undefined || this.#waitingSince === undefined) return Infinity
-    return this.#waitingSince + Duration.toMillis(this.#watchdog.timeouts[this.#phase]) - this.#waited
+    if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
+    return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
   }
 
   #now(): number {
