@@ -210,43 +210,41 @@ const mergeConfig = (config: Config.Service | undefined, overrides: Config.Servi
 
 const originOf = (method: string): Origin => ({ module: "GPTalkLanguageModel", method })
 
-const prepare = (
+const prepare = Effect.fnUntraced(function*(
   service: GPTalk.Service,
   options: Options | undefined,
   providerOptions: LanguageModel.ProviderOptions,
   origin: Origin
-): Effect.Effect<
+): Effect.fn.Return<
   { readonly model: string | undefined; readonly request: GPTalk.Request },
   AiError.AiError
-> =>
-  Effect.gen(function*() {
-    const config = mergeConfig({ ...options?.config, model: options?.model }, yield* Config.getOrUndefined)
-    const model = config.model ?? service.model
-    Telemetry.addGenAIAnnotations(providerOptions.span, {
-      system: "gptalk",
-      operation: { name: "chat" },
-      request: { model, temperature: config.temperature }
-    })
-    const messages = yield* Either.mapLeft(
-      toMessages(providerOptions),
-      (description) => new AiError.MalformedInput({ ...origin, description })
-    )
-    return { model, request: { ...config, messages } }
+> {
+  const config = mergeConfig({ ...options?.config, model: options?.model }, yield* Config.getOrUndefined)
+  const model = config.model ?? service.model
+  Telemetry.addGenAIAnnotations(providerOptions.span, {
+    system: "gptalk",
+    operation: { name: "chat" },
+    request: { model, temperature: config.temperature }
   })
+  const messages = yield* Either.mapLeft(
+    toMessages(providerOptions),
+    (description) => new AiError.MalformedInput({ ...origin, description })
+  )
+  return { model, request: { ...config, messages } }
+})
 
 /**
  * The protocol gives a reply no id and no date of its own.
  */
-const makeMetadata = (
+const makeMetadata = Effect.fnUntraced(function*(
   modelId: string | undefined,
   span: Tracer.Span
-): Effect.Effect<Metadata, never, IdGenerator.IdGenerator> =>
-  Effect.gen(function*() {
-    const idGenerator = yield* IdGenerator.IdGenerator
-    const id = yield* idGenerator.generateId()
-    Telemetry.addGenAIAnnotations(span, { response: { id, model: modelId } })
-    return { type: "response-metadata", id, modelId, timestamp: DateTime.formatIso(yield* DateTime.now) }
-  })
+): Effect.fn.Return<Metadata, never, IdGenerator.IdGenerator> {
+  const idGenerator = yield* IdGenerator.IdGenerator
+  const id = yield* idGenerator.generateId()
+  Telemetry.addGenAIAnnotations(span, { response: { id, model: modelId } })
+  return { type: "response-metadata", id, modelId, timestamp: DateTime.formatIso(yield* DateTime.now) }
+})
 
 interface Metadata extends Response.ResponseMetadataPartEncoded {
   readonly id: string

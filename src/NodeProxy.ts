@@ -118,9 +118,9 @@ const readEnv = (name: string): Config.Config<readonly [name: string, value: str
  * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both.
  */
 const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
-  value.trim() === "" ?
-    Either.right("") :
-    Either.flatMap(parse(value), (url) =>
+  value.trim() === ""
+    ? Either.right("")
+    : Either.flatMap(parse(value), (url) =>
       (url.username === "") === (url.password === "")
         ? Either.right(url.href)
         : Either.left(invalid("it must have a user and a password, or neither")))
