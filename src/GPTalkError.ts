@@ -225,6 +225,14 @@ export class IncompleteReplyError
  *     IncompleteReplyError: ({ text }) => Effect.succeed(`${text} …`)
  *   })
  * )
+ * @example
+ * import * as Schema from "effect/Schema"
+ * import { GPTalkError } from "effect-gptalk/GPTalkError"
+ *
+ * // What is decoded is an instance of the same class, with its `message` and `isRetryable`.
+ * const json = Schema.parseJson(GPTalkError)
+ * const toJson = Schema.encode(json)
+ * const fromJson = Schema.decode(json)
  */
 export const GPTalkError = Schema.Union(
   InvalidRequestError,
