@@ -27,50 +27,35 @@ const requestOf = (step: Step): typeof AiError.HttpRequestDetails.Type => ({
   headers: {}
 })
 
-const responseOf = (
-  status: number,
-  retryAfter: Option.Option<Duration.Duration> = Option.none()
-): typeof AiError.HttpResponseDetails.Type => ({
-  status,
-  headers: Option.match(retryAfter, {
-    onNone: () => ({}),
-    onSome: (duration) => ({ "retry-after": String(Math.ceil(Duration.toSeconds(duration))) })
-  })
-})
-
 /** @internal */
 export const fromGPTalkError = (origin: Origin) => (error: GPTalkError): AiError.AiError => {
   const description = error.message
+  const fromStatus = (step: Step, status: number, retryAfter: Option.Option<Duration.Duration> = Option.none()) =>
+    new AiError.HttpResponseError({
+      ...origin,
+      description,
+      reason: "StatusCode",
+      request: requestOf(step),
+      response: {
+        status,
+        headers: Option.match(retryAfter, {
+          onNone: () => ({}),
+          onSome: (duration) => ({ "retry-after": String(Math.ceil(Duration.toSeconds(duration))) })
+        })
+      }
+    })
   switch (error._tag) {
     case "InvalidRequestError":
       return new AiError.MalformedInput({ ...origin, description, cause: error })
     case "AuthenticationError":
-      return new AiError.HttpResponseError({
-        ...origin,
-        description,
-        reason: "StatusCode",
-        request: requestOf(error.step),
-        response: responseOf(error.status)
-      })
+      return fromStatus(error.step, error.status)
     case "RateLimitError":
-      return new AiError.HttpResponseError({
-        ...origin,
-        description,
-        reason: "StatusCode",
-        request: requestOf(error.step),
-        response: responseOf(429, error.retryAfter)
-      })
+      return fromStatus(error.step, 429, error.retryAfter)
     case "ServiceError":
       // With a 2xx status, only the text of the service says what is wrong.
       return error.status >= 200 && error.status < 300
         ? new AiError.UnknownError({ ...origin, description, cause: error })
-        : new AiError.HttpResponseError({
-          ...origin,
-          description,
-          reason: "StatusCode",
-          request: requestOf(error.step),
-          response: responseOf(error.status, error.retryAfter)
-        })
+        : fromStatus(error.step, error.status, error.retryAfter)
     case "ConnectionError":
     case "TimeoutError":
       return new AiError.HttpRequestError({
