@@ -43,20 +43,43 @@ const plain = (text: string, depth = 4): string => {
  */
 const onOneLine = (text: string): string => text.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
 
+/** A number that is the same for the same pieces, and seldom for others. */
+const hash = (text: string, at: number): number =>
+  ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 3) << 5) ^ text.charCodeAt(at + 7)) & 0xffff
+
+/**
+ * What must not be shown of the text: secrets that are shorter than a piece, and pieces of the longer ones. A prompt may
+ * be thousands of times as long as the text, so it is gone through once, and not searched for each piece of the text.
+ */
+const secretParts = (text: string, secrets: Iterable<string>): ReadonlySet<string> => {
+  const hashes = new Uint8Array(0x10000)
+  for (let at = 0; at < text.length; at++) hashes[hash(text, at)] = 1
+  const parts = new Set<string>()
+  for (const secret of secrets) {
+    if (secret.length < shortestPiece) parts.add(secret)
+    for (let at = 0; at + shortestPiece <= secret.length; at++) {
+      if (hashes[hash(secret, at)] === 0) continue
+      const piece = secret.slice(at, at + shortestPiece)
+      if (text.includes(piece)) parts.add(piece)
+    }
+  }
+  return parts
+}
+
 /** The text up to `length`, with the mark in place of each piece of a secret. */
 const hide = (text: string, length: number, secrets: Iterable<string>): string => {
+  const parts = secretParts(text, secrets)
   let clean = ""
   let secretUntil = 0
   for (let index = 0; index < length; index++) {
     const isInSecret = index < secretUntil
-    for (const secret of secrets) {
-      const size = Math.min(shortestPiece, secret.length)
-      const piece = text.slice(index, index + size)
+    for (let size = 1; size <= shortestPiece; size++) {
+      const part = text.slice(index, index + size)
+      if (!parts.has(part)) continue
       // A space after the last word is not secret.
-      const end = index + piece.trimEnd().length
-      if (end <= secretUntil || piece.length < size || !secret.includes(piece)) continue
+      const end = index + part.trimEnd().length
       const isPart = isLetter(text.charAt(index - 1)) || isLetter(text.charAt(end))
-      if (secret.length >= shortestPart || !isPart) secretUntil = end
+      if (part.length >= shortestPart || !isPart) secretUntil = Math.max(secretUntil, end)
     }
     if (index >= secretUntil) clean += text.charAt(index)
     else if (!isInSecret) clean += mark
