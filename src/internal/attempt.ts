@@ -54,13 +54,14 @@ export interface Attempt extends Reply.Reply {
 }
 
 /**
- * Begins an attempt: the requests are sent at once, before the first pull.
+ * Begins an attempt: the requests are sent after the delay, whether or not there is a pull.
  *
  * @internal
  */
 export const make = (
   { auth, settings, transport, watchdogOf }: Dependencies,
-  { clock, question, runtime, secrets, span: callSpan }: Call
+  { clock, question, runtime, secrets, span: callSpan }: Call,
+  delay: Effect.Effect<void>
 ): Attempt => {
   const body = new Body(
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
@@ -108,7 +109,7 @@ export const make = (
     return request("stream", (options) => transport.stream(token, body, options))
   }
 
-  const requests = Effect.suspend(() => auth.withToken(ask)).pipe(
+  const requests = Effect.flatMap(delay, () => auth.withToken(ask)).pipe(
     Effect.flatMap(open),
     // This effect never fails itself: a forked fiber that fails logs its cause.
     Effect.catchAllCause((cause) => Effect.sync(() => body.end(Exit.failCause(cause)))),

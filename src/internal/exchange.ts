@@ -60,6 +60,8 @@ export const make = (
 ): Exchange => {
   let attempt: Attempt.Attempt | undefined
   let pull: Pull | undefined
+  let count = 0
+  let delay: Effect.Effect<void> = Effect.void
   let end: Attempt.Close = () => Effect.void
 
   const release: Attempt.Close = (exit) =>
@@ -69,45 +71,45 @@ export const make = (
       return closing ?? Effect.void
     })
 
-  const begin = (call: Attempt.Call): Next =>
-    Effect.suspend(() => {
-      attempt = Attempt.make(dependencies, call)
-      return attempt.pull()
-    })
+  const firstDeltas = (call: Attempt.Call): Next =>
+    Effect.catchAll(
+      Effect.suspend(() => (attempt ??= Attempt.make(dependencies, call, delay)).pull()),
+      (error) =>
+        Effect.flatMap(retryDelay(error, count++, dependencies.settings.retries), (time) => {
+          delay = Effect.sleep(time)
+          return Telemetry.countRetry(error).pipe(
+            Effect.zipRight(Effect.uninterruptible(release(Exit.fail(error)))),
+            Effect.zipRight(firstDeltas(call))
+          )
+        })
+    )
 
-  const firstDeltas = (call: Attempt.Call, count: number): Next =>
-    Effect.catchAll(begin(call), (error) =>
-      Effect.uninterruptible(release(Exit.fail(error))).pipe(
-        Effect.zipRight(retryDelay(error, count, dependencies.settings.retries)),
-        Effect.zipLeft(Telemetry.countRetry(error)),
-        Effect.flatMap(Effect.sleep),
-        Effect.zipRight(firstDeltas(call, count + 1))
-      ))
-
-  const start = Effect.gen(function*() {
+  const start = Effect.uninterruptible(Effect.gen(function*() {
     const clock = yield* Effect.clock
     const startTime = clock.unsafeCurrentTimeNanos()
-    const span = yield* Effect.uninterruptible(Effect.map(Span.open(name), (span) => {
-      end = (exit) =>
-        Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
-          Effect.zipRight(release(exit)),
-          Effect.map(() => Span.end(span, clock, exit))
-        )
-      return span
-    }))
+    const span = yield* Span.open(name)
+    end = (exit) =>
+      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
+        Effect.zipRight(release(exit)),
+        Effect.map(() => Span.end(span, clock, exit))
+      )
     Telemetry.describeCall(span)
     const { question, words } = yield* asked
     Telemetry.describeRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
-    const runtime = yield* Effect.runtime()
-    const deltas = yield* firstDeltas({ question, span, clock, runtime, secrets }, 0)
-    pull = attempt?.pull
-    if (deltas !== undefined) yield* Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
-    return deltas
-  })
+    const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
+    pull = () =>
+      Effect.tap(firstDeltas(call), (deltas) => {
+        pull = attempt?.pull
+        return deltas && Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
+      })
+  }))
+
+  // The first pull runs again if it was interrupted. The call goes on then, and must not begin a second time.
+  const first: Next = Effect.suspend(() => pull?.() ?? Effect.zipRight(start, first))
 
   return {
-    pull: () => pull === undefined ? start : pull(),
+    pull: () => pull?.() ?? first,
     close: (exit) =>
       Effect.suspend(() => {
         // While nobody waits for a delta, a failure is not one of this call but of its consumer. It is reported
