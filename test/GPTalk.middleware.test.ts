@@ -1,8 +1,10 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Stream, TestClock, TestServices } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Stream, TestClock, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
 import { clients } from "./utils/clients.js"
 import { eventually } from "./utils/eventually.js"
 import * as FaultServer from "./utils/FaultServer.js"
@@ -58,6 +60,19 @@ const shout = (stream: Bytes): Bytes =>
 const withServer = <A, E>(use: (url: string) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(TestServer.make(), ({ url }) => use(url)))
 
+/** A server that answers everything with this status and nothing else. */
+const answering = (status: number) =>
+  Effect.acquireRelease(
+    Effect.async<Http.Server>((resume) => {
+      const server = Http.createServer((request, response) => {
+        request.resume()
+        response.writeHead(status).end()
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close().closeAllConnections())
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
 describe("a client with middleware", () => {
   for (const [name, layer] of Object.entries(clients)) {
     describe(`over ${name}`, () => {
@@ -67,6 +82,17 @@ describe("a client with middleware", () => {
             assert.strictEqual(yield* ask, "You said: Hi")
           }).pipe(gptalk(layer, reading, { url }))
         ))
+
+      it.live.each<readonly [number, string]>([
+        [200, "ProtocolError: The service broke the protocol at login: expected JSON, found nothing."],
+        [500, "ServiceError: The service answered an error at login (status 500)."]
+      ])("that has read an empty answer with status %s leaves it", ([status, message]) =>
+        Effect.gen(function*() {
+          const url = yield* answering(status)
+          const [took, error] = yield* Effect.timed(Effect.flip(ask)).pipe(gptalk(layer, reading, { url }))
+          assert.strictEqual(String(error), message)
+          assert.isBelow(Duration.toMillis(took), 900)
+        }).pipe(Effect.scoped))
 
       it.live("that gives the answers a stream of its own is heard", () =>
         withServer((url) =>

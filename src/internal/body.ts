@@ -54,9 +54,10 @@ const isNodeReadable = (value: unknown): value is NodeReadable =>
 const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
-  // A stream that broke before anyone listened emits no more events.
+  // A stream that ended or broke before anyone listened emits no more events. One that was empty may have been read.
   if (readable.errored) sink.fail(readable.errored)
-  else if (readable.destroyed && !readable.readableEnded) sink.close()
+  else if (readable.readableEnded) sink.end()
+  else if (readable.destroyed) sink.close()
   readable.on("data", (bytes) => {
     if (sink.push(bytes) >= highWaterMark) readable.pause()
   })

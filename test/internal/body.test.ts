@@ -1,6 +1,7 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Runtime } from "effect"
+import { once } from "node:events"
 import { Readable } from "node:stream"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
@@ -73,6 +74,13 @@ describe("Body", () => {
 
     it.effect("that was closed before anyone listened fails", () =>
       Effect.flatMap(broken(), (source) => assertEnds(source, "", "the connection was closed")))
+
+    it.effect("that was empty and came to its end before anyone listened is at its end", () =>
+      Effect.gen(function*() {
+        const source = Readable.from([])
+        yield* Effect.promise(() => once(source.resume(), "close"))
+        yield* assertEnds(source, "", "the end")
+      }))
 
     it.effect("that is closed while it is read fails, after what has come", () =>
       Effect.gen(function*() {
