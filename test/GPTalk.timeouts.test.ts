@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { type Clock, Deferred, Duration, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -50,6 +50,30 @@ describe("GPTalk timeouts", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
     }).pipe(provide(client, { retries: 0 }))
+  })
+
+  it.effect.each([-1, 1])("run by a clock that is not set with the time of day, here %s hour", (hours) => {
+    const client = MockClient.make({ text: () => Effect.never })
+    return Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      let offset = 0
+      const set: Clock.Clock = {
+        ...clock,
+        sleep: (duration) => clock.sleep(duration),
+        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() + offset,
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos()
+      }
+      const fork = Effect.fork(Effect.withClock(ask, set))
+      yield* fork
+      yield* TestClock.adjust("10 seconds")
+      const fiber = yield* fork
+      yield* TestClock.adjust("10 seconds")
+      offset = hours * 3_600_000
+      yield* TestClock.adjust("19 seconds")
+      assert.isTrue(yield* isRunning(fiber))
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
+    }).pipe(provide(client))
   })
 
   describe("response", () => {

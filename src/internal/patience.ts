@@ -40,6 +40,11 @@ export class Watchdog {
     if (this.#calls.size === 0) this.#stopping = setTimeout(() => this.#stop(), 0)
   }
 
+  /** In milliseconds, by a clock that nobody sets back or forward. */
+  now(): number {
+    return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
+  }
+
   /** Makes sure that a look happens at `deadline` at the latest. */
   wakeAt(deadline: number): void {
     if (deadline >= this.#wakesAt) return
@@ -54,7 +59,7 @@ export class Watchdog {
   }
 
   readonly #look: Effect.Effect<void> = Effect.suspend(() => {
-    const now = this.clock.unsafeCurrentTimeMillis()
+    const now = this.now()
     this.#wakesAt = Infinity
     for (const patience of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, patience.look(now))
     if (this.#wakesAt === Infinity) return Effect.void
@@ -107,7 +112,7 @@ export class Patience {
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
     this.#waited = 0
-    this.#waitingSince = phase === "response" || this.#isPulled ? this.#now() : undefined
+    this.#waitingSince = phase === "response" || this.#isPulled ? this.#watchdog.now() : undefined
     this.#watchdog.wakeAt(this.#deadline())
   }
 
@@ -119,22 +124,22 @@ export class Patience {
   /** The consumer asks for more. */
   pull(): void {
     this.#isPulled = true
-    this.#waitingSince ??= this.#now()
+    this.#waitingSince ??= this.#watchdog.now()
     this.#watchdog.wakeAt(this.#deadline())
   }
 
   /** The consumer has got an answer to its pull: time stops until the next one. */
   endPull(): void {
     this.#isPulled = false
-    if (this.#waitingSince !== undefined) this.#waited += this.#now() - this.#waitingSince
+    if (this.#waitingSince !== undefined) this.#waited += this.#watchdog.now() - this.#waitingSince
     this.#waitingSince = undefined
   }
 
   /** Reports a timeout if the deadline has passed. Returns when to look again. */
   look(now: number): number {
     const deadline = this.#deadline()
-    // A deadline less than a nanosecond away counts as passed, since no sleep is shorter.
-    if (deadline - now >= 1e-6 || this.#wait === undefined) return deadline
+    // A deadline less than two nanoseconds away counts as passed, since the clock gives no more than that.
+    if (deadline - now >= 2e-6 || this.#wait === undefined) return deadline
     this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
     this.end()
     return Infinity
@@ -143,9 +148,5 @@ export class Patience {
   #deadline(): number {
     if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
     return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
-  }
-
-  #now(): number {
-    return this.#watchdog.clock.unsafeCurrentTimeMillis()
   }
 }
