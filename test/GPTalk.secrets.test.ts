@@ -103,24 +103,33 @@ describe("No secret of GPTalk is seen", () => {
     )
   })
 
-  it.effect.each(["login", "text", "stream"] as const)("in the defect of a client that dies at %s", (step) => {
-    const client = MockClient.make({ [step]: () => Effect.fail(new Error("refused")) })
-    const dying = Layer.map(
-      client.layer,
-      (context) =>
-        Context.make(
-          HttpClient.HttpClient,
-          HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.orDie)
-        )
-    )
-    return Effect.gen(function*() {
-      const exit = yield* Effect.exit(ask)
-      assert(Exit.isFailure(exit))
-      const [defect] = Cause.defects(exit.cause)
-      assert.deepInclude(defect, { _tag: "ConnectionError", step })
-      assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
-    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), dying)))
-  })
+  const steps = ["login", "text", "stream"] as const
+  const deaths = [
+    ["with the error", (error: unknown) => error],
+    ["with the error as the cause of another", (cause: unknown) => new Error("no answer", { cause })]
+  ] as const
+
+  it.effect.each(deaths.flatMap(([how, toDefect]) => steps.map((step) => [step, how, toDefect] as const)))(
+    "in the defect of a client that dies at %s %s",
+    ([step, _, toDefect]) => {
+      const client = MockClient.make({ [step]: () => Effect.fail(new Error("refused")) })
+      const dying = Layer.map(
+        client.layer,
+        (context) =>
+          Context.make(
+            HttpClient.HttpClient,
+            HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.orDieWith(toDefect))
+          )
+      )
+      return Effect.gen(function*() {
+        const exit = yield* Effect.exit(ask)
+        assert(Exit.isFailure(exit))
+        const [defect] = Cause.defects(exit.cause)
+        assert.deepInclude(defect, { _tag: "ConnectionError", step })
+        assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
+      }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), dying)))
+    }
+  )
 
   it.effect("in a frame that carries an error", () =>
     Effect.gen(function*() {

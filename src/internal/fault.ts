@@ -1,7 +1,6 @@
 /**
  * The one place where errors of the service and of the `HttpClient` become errors of this package.
  */
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -88,12 +87,16 @@ const innermost = (error: unknown, depth = 8): unknown => {
 }
 
 /**
- * Whether the error holds its request, and with it everything that was sent.
+ * Whether the error, or one that caused it, holds its request, and with it everything that was sent.
  *
  * @internal
  */
-export const isPlatformError = (error: unknown): error is HttpClientError.HttpClientError =>
-  Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
+export const holdsRequest = (
+  error: unknown,
+  depth = 8
+): error is { readonly cause?: unknown; readonly reason?: unknown } =>
+  Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError") ||
+  (depth > 0 && Predicate.isRecord(error) && holdsRequest(error["cause"], depth - 1))
 
 /** @internal */
 export const toConnectionError = (
@@ -101,7 +104,7 @@ export const toConnectionError = (
   options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
 ): GPTalkError.ConnectionError => {
   // The message of a platform error without a cause quotes its request, and with it the URL.
-  const foreign = innermost(isPlatformError(error) ? error.cause ?? { message: error.reason } : error)
+  const foreign = innermost(holdsRequest(error) ? error.cause ?? { message: error.reason } : error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
   const clean = (value: unknown) => typeof value === "string" ? redact(value, options.secrets) : undefined
   return new GPTalkError.ConnectionError({

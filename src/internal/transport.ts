@@ -108,7 +108,7 @@ const recover = (
         : Effect.fail(Fault.toConnectionError(error, options))
     ),
     Effect.catchAllDefect((defect) =>
-      Effect.die(Fault.isPlatformError(defect) ? Fault.toConnectionError(defect, options) : defect)
+      Effect.die(Fault.holdsRequest(defect) ? Fault.toConnectionError(defect, options) : defect)
     )
   )
 
