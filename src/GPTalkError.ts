@@ -117,8 +117,7 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("effect-gptal
   override get message(): string {
     const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
     const detail = this.detail === undefined ? "." : `: ${this.detail}`
-    const answer = this.status >= 200 && this.status < 300 ? "with an error" : "an error"
-    return `The service answered ${answer} at ${this.step} (status ${this.status}${code})${detail}`
+    return `The service answered with an error at ${this.step} (status ${this.status}${code})${detail}`
   }
 }
 

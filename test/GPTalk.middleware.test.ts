@@ -85,7 +85,7 @@ describe("a client with middleware", () => {
 
       it.live.each<readonly [number, string]>([
         [200, "ProtocolError: The service broke the protocol at login: expected JSON, found nothing."],
-        [500, "ServiceError: The service answered an error at login (status 500)."]
+        [500, "ServiceError: The service answered with an error at login (status 500)."]
       ])("that has read an empty answer with status %s leaves it", ([status, message]) =>
         Effect.gen(function*() {
           const url = yield* answering(status)

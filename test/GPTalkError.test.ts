@@ -34,7 +34,7 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
     true,
     "The service is rate limiting requests (status 429 at login): try again later."
   ],
-  [service(503), true, "The service answered an error at text (status 503)."],
+  [service(503), true, "The service answered with an error at text (status 503)."],
   [
     service(200, { code: 1001, detail: "out of quota" }),
     false,
@@ -79,7 +79,7 @@ describe("GPTalkError", () => {
   })
 
   it("a code that repeats the status is not said twice", () => {
-    assert.strictEqual(service(500, { code: 500 }).message, "The service answered an error at text (status 500).")
+    assert.strictEqual(service(500, { code: 500 }).message, "The service answered with an error at text (status 500).")
   })
 
   it("a connection error without words is told by its name", () => {
@@ -116,6 +116,6 @@ describe("GPTalkError", () => {
     }))
 
   it("is printed with its tag and its message", () => {
-    assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered an error at text (status 503).")
+    assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered with an error at text (status 503).")
   })
 })

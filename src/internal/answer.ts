@@ -39,6 +39,10 @@ const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
+/** Which type the answer says that it has, if that is not the type of an event stream. */
+const otherType = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
+  /\bjson\b|html/i.exec(response.headers["content-type"] ?? "")?.[0].toUpperCase()
+
 const utf8 = new TextDecoder()
 
 const readText = (
@@ -75,9 +79,8 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
     Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
     Effect.orElseSucceed(() => "")
   )
-  const isHtml = (response.headers["content-type"] ?? "").includes("html")
   const fault = Either.match(Json.parse(text), {
-    onLeft: () => isHtml ? {} : { detail: text },
+    onLeft: () => otherType(response) === "HTML" ? {} : { detail: text },
     onRight: (json) => Fault.serviceFault(json) ?? {}
   })
   return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
@@ -115,9 +118,6 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
         })
     ))
 }
-
-const otherType = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
-  /\b(json|html)\b/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
 
 /**
  * Whether the answer is an event stream: its status is 2xx, and its content type is neither JSON nor HTML.

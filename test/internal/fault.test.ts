@@ -60,7 +60,7 @@ describe("Fault", () => {
       (detail) => {
         const error = Fault.toServiceError({ code: 7, detail }, { step: "text", status: 400, secrets: [] })
         assert.isUndefined(error.detail)
-        assert.strictEqual(error.message, "The service answered an error at text (status 400, code 7).")
+        assert.strictEqual(error.message, "The service answered with an error at text (status 400, code 7).")
       }
     )
   })
