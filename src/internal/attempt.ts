@@ -16,8 +16,8 @@ import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
 import type { GPTalkError } from "../GPTalkError.js"
 import { Body } from "./body.js"
+import { Deadline, type Watchdog } from "./deadline.js"
 import * as Fault from "./fault.js"
-import { Patience, type Watchdog } from "./patience.js"
 import * as Reply from "./reply.js"
 import * as Secrets from "./secrets.js"
 import type { Settings } from "./settings.js"
@@ -65,12 +65,12 @@ export const make = (
 ): Attempt => {
   const body = new Body(
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
-    () => patience.begin("stream", "firstDelta")
+    () => deadline.begin("stream", "firstDelta")
   )
   const watchdog = watchdogOf(clock)
-  const patience = new Patience(watchdog, (error) => body.end(Exit.fail(error)))
-  watchdog.watch(patience)
-  const reply = Reply.make({ body, patience, secrets, maxFrameSize: settings.maxFrameSize })
+  const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
+  watchdog.watch(deadline)
+  const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ends with the attempt. */
   let streamSpan: Tracer.Span | undefined
   /** The scope of the last request: an `Auth` may make several at a time. */
@@ -89,10 +89,10 @@ export const make = (
         scope = made
         return Effect.flatMap(Span.open(`GPTalk.${step}`, callSpan), (span) => {
           if (step === "stream") streamSpan = span
-          patience.begin(step, "response")
+          deadline.begin(step, "response")
           return Effect.flatMap(Effect.exit(restore(send({ scope: made, secrets, span }))), (exit) => {
             if (step === "text") Span.end(span, clock, exit)
-            if (scope === made && (step === "text" || Exit.isFailure(exit))) patience.end()
+            if (scope === made && (step === "text" || Exit.isFailure(exit))) deadline.end()
             return Exit.isSuccess(exit) ? exit : Effect.zipRight(Scope.close(made, exit), exit)
           })
         })
@@ -129,7 +129,7 @@ export const make = (
     ...reply,
     close: (exit) =>
       Effect.suspend(() => {
-        watchdog.forget(patience)
+        watchdog.forget(deadline)
         const endStream = Effect.sync(() => {
           if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
         })

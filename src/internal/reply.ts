@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as GPTalkError from "../GPTalkError.js"
 import type { Body, Handlers } from "./body.js"
+import type { Deadline } from "./deadline.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
-import type { Patience } from "./patience.js"
 import { toWellFormed } from "./unicode.js"
 
 /** `undefined` at the end of the reply. */
@@ -39,7 +39,7 @@ export interface Reply {
 /** @internal */
 export interface Options {
   readonly body: Body
-  readonly patience: Patience
+  readonly deadline: Deadline
   /** What must not appear in the text of an error. */
   readonly secrets: ReadonlyArray<string>
   /** In bytes. */
@@ -47,7 +47,7 @@ export interface Options {
 }
 
 /** @internal */
-export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply => {
+export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply => {
   const decoder = new FrameDecoder(maxFrameSize)
   let deltaCount = 0
   let isComplete = false
@@ -56,7 +56,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
 
   /** From here on, what fails is the consumer. */
   const handOn = (deltas: Deltas): Next => {
-    patience.endPull()
+    deadline.endPull()
     return Effect.succeed(deltas)
   }
 
@@ -80,7 +80,7 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
     for (const bytes of chunks) decoder.push(bytes, deltas)
     deltaCount += deltas.length
     // Until the first delta has arrived, the wait for it goes on, whatever else arrives.
-    if (deltaCount > 0 && decoder.goodFrames > before) patience.begin("stream", "idle")
+    if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
     const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
     return Effect.zipRight(
@@ -105,14 +105,14 @@ export const make = ({ body, maxFrameSize, patience, secrets }: Options): Reply 
   const handlers: Handlers<Deltas> = { onChunks: receive, onEnd: ended }
 
   const pull: Pull = () => {
-    patience.pull()
+    deadline.pull()
     return decoder.outcome === undefined ? body.read(handlers) : finish()
   }
 
   return {
     pull,
     isDone: () => decoder.outcome?._tag === "Done",
-    isPulled: () => patience.isPulled,
+    isPulled: () => deadline.isPulled,
     progress: () => ({ isComplete, deltas: deltaCount })
   }
 }

@@ -5,7 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import { Patience, Watchdog } from "../../../src/internal/patience.js"
+import { Deadline, Watchdog } from "../../../src/internal/deadline.js"
 import * as Reply from "../../../src/internal/reply.js"
 import * as Settings from "../../../src/internal/settings.js"
 import { bodyOf } from "./body.js"
@@ -17,10 +17,10 @@ const watchdog = new Watchdog(timeouts, Clock.make())
 
 export const oursAsStream: Decoder = async (chunks) => {
   const body = bodyOf(chunks)
-  const patience = new Patience(watchdog, () => {})
-  watchdog.watch(patience)
-  const { pull } = Reply.make({ body, patience, secrets: [], maxFrameSize })
+  const deadline = new Deadline(watchdog, () => {})
+  watchdog.watch(deadline)
+  const { pull } = Reply.make({ body, deadline, secrets: [], maxFrameSize })
   const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
-  watchdog.forget(patience)
+  watchdog.forget(deadline)
   return text
 }

@@ -22,20 +22,20 @@ const longestSleep = 2 ** 31 - 1
  * @internal
  */
 export class Watchdog {
-  readonly #calls = new Set<Patience>()
+  readonly #calls = new Set<Deadline>()
   #fiber: Fiber.RuntimeFiber<void> | undefined
   #wakesAt = Infinity
   #stopping: ReturnType<typeof setTimeout> | undefined
 
   constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {}
 
-  watch(patience: Patience): void {
+  watch(deadline: Deadline): void {
     clearTimeout(this.#stopping)
-    this.#calls.add(patience)
+    this.#calls.add(deadline)
   }
 
-  forget(patience: Patience): void {
-    this.#calls.delete(patience)
+  forget(deadline: Deadline): void {
+    this.#calls.delete(deadline)
     // Not at once: when one call follows another, stopping and going to sleep again for each would take 35 µs.
     if (this.#calls.size === 0) this.#stopping = setTimeout(() => this.#stop(), 0)
   }
@@ -45,9 +45,9 @@ export class Watchdog {
     return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
   }
 
-  /** Makes sure that a look happens at `deadline` at the latest. */
-  wakeAt(deadline: number): void {
-    if (deadline >= this.#wakesAt) return
+  /** Makes sure that a look happens at `time` at the latest. */
+  wakeAt(time: number): void {
+    if (time >= this.#wakesAt) return
     this.#stop()
     this.#fiber = Effect.runFork(this.#look)
   }
@@ -61,7 +61,7 @@ export class Watchdog {
   readonly #look: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.now()
     this.#wakesAt = Infinity
-    for (const patience of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, patience.look(now))
+    for (const deadline of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, deadline.look(now))
     if (this.#wakesAt === Infinity) return Effect.void
     const pause = Math.min(longestSleep, this.#wakesAt - now)
     return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.#look)
@@ -88,7 +88,7 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
  *
  * @internal
  */
-export class Patience {
+export class Deadline {
   /** What the call waits for, as the error of its timeout reports it; `undefined` if it waits for nothing. */
   #wait: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after"> | undefined
   #waited = 0
@@ -113,7 +113,7 @@ export class Patience {
     this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
     this.#waited = 0
     this.#waitingSince = phase === "response" || this.#isPulled ? this.#watchdog.now() : undefined
-    this.#watchdog.wakeAt(this.#deadline())
+    this.#watchdog.wakeAt(this.#time())
   }
 
   /** Ends the wait: there is nothing to wait for. */
@@ -125,7 +125,7 @@ export class Patience {
   pull(): void {
     this.#isPulled = true
     this.#waitingSince ??= this.#watchdog.now()
-    this.#watchdog.wakeAt(this.#deadline())
+    this.#watchdog.wakeAt(this.#time())
   }
 
   /** The consumer has got an answer to its pull: time stops until the next one. */
@@ -137,15 +137,15 @@ export class Patience {
 
   /** Reports a timeout if the deadline has passed. Returns when to look again. */
   look(now: number): number {
-    const deadline = this.#deadline()
+    const time = this.#time()
     // A deadline less than two nanoseconds away counts as passed, since the clock gives no more than that.
-    if (deadline - now >= 2e-6 || this.#wait === undefined) return deadline
+    if (time - now >= 2e-6 || this.#wait === undefined) return time
     this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
     this.end()
     return Infinity
   }
 
-  #deadline(): number {
+  #time(): number {
     if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
     return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
   }
