@@ -22,6 +22,7 @@ import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
 import * as Running from "./internal/running.js"
 import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
+import * as Upgrade from "./internal/upgrade.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
@@ -127,7 +128,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
  *
  * Every error of these routes is JSON of the shape `{"code", "msg"}`, and `code` is the status:
  *
- * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token.
+ * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token; a request that asks for
+ *   another protocol with an `upgrade` header, as `curl --http2` does.
  * - 401: a `text` without a bearer token, or whose session is unknown or older than `sessionLifetime`.
  * - 403: a session without a reply left (`usageLimit`); a stream token that is unknown, was used, or is older than
  *   `streamTokenLifetime`.
@@ -213,7 +215,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     })
 
     const answer = <R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, R>) =>
-      Effect.catchAll(effect, (refusal) => Effect.succeed(toResponse(refusal)))
+      Effect.catchAll(Effect.zipRight(Upgrade.refuse, effect), (refusal) => Effect.succeed(toResponse(refusal)))
 
     const unlogged = HttpMiddleware.withLoggerDisabled
     const notFound = answer(refuse(404, "there is no such path, or not with this method"))

@@ -312,4 +312,31 @@ describe("the server under abuse", () => {
         yield* TestServer.eventually(() => server.streamSockets.every((socket) => socket.destroyed))
       }))
   })
+
+  describe("a request that asks for another protocol", () => {
+    const upgrade = { connection: "upgrade, http2-settings", upgrade: "h2c", "http2-settings": "" }
+
+    for (const [step, path] of Object.entries(Protocol.paths)) {
+      it.scoped(`${step}: is a 400, and its connection is closed`, () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.make()
+          const raw = yield* Raw.open(server.port)
+          const method = step === "stream" ? "GET" : "POST"
+          yield* Raw.write(raw, Raw.head(method, path, { ...upgrade, "content-length": 2 }) + "{}")
+          yield* TestServer.eventually(raw.isOver)
+          assert.match(raw.received(), /^HTTP\/1\.1 400 [^]*upgrade header/)
+          yield* TestServer.eventually(() => server.sockets.size === 0)
+        }))
+    }
+
+    it.scoped("does no harm when its client leaves before the answer", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        const raw = yield* Raw.open(server.port)
+        server.http.prependListener("upgrade", () => raw.socket.resetAndDestroy())
+        yield* Raw.write(raw, Raw.head("GET", Protocol.paths.stream, upgrade))
+        yield* TestServer.eventually(() => raw.socket.destroyed && server.sockets.size === 0)
+        assert.isTrue(yield* isWell(server))
+      }))
+  })
 })

@@ -2,6 +2,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import { networkInterfaces } from "node:os"
 import type { Child, Options } from "./utils/Child.js"
@@ -160,6 +161,19 @@ describe.concurrent("examples", () => {
           assert.strictEqual(yield* (yield* connect(url)).generateText({ prompt: "Hi" }), "You said: Hi")
         }))
     }
+
+    live("speaks HTTP/1.1 with a client that would like another protocol", () =>
+      Effect.gen(function*() {
+        const { url } = yield* listen()
+        const raw = yield* Raw.open(Number(new URL(url).port))
+        const headers = {
+          connection: "upgrade",
+          upgrade: "h2c",
+          "content-length": JSON.stringify(TestServer.loginBody).length
+        }
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, headers) + JSON.stringify(TestServer.loginBody))
+        assert.match(yield* raw.settled, /^HTTP\/1\.1 200 [^]*"token"/)
+      }))
 
     live("ends at once, though a client holds a connection that it has not used", () =>
       Effect.gen(function*() {
