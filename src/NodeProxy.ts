@@ -53,7 +53,7 @@ export const layer = (
 const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
 
 /**
- * A pool in which a tunnel that breaks before it is open fails the request that needs it. Without this, undici would
+ * A pool in which a tunnel that breaks before it is used fails the request that needs it. Without this, undici would
  * open tunnels without end, even when no request waits for one any more.
  */
 const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Dispatcher => {
@@ -61,13 +61,19 @@ const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Disp
   if (typeof connect !== "function") return new Undici.Pool(origin, options)
   return new Undici.Pool(origin, {
     ...options,
-    connect: (target, callback) =>
-      connect(target, (...[error, socket]) => {
-        if (error === null) callback(null, socket)
-        else if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) {
-          callback(Object.assign(new Error(error.message), { code: "ECONNRESET" }), null)
-        } else callback(error, null)
+    connect: (target, callback) => {
+      const fail = (message: string) => callback(Object.assign(new Error(message), { code: "ECONNRESET" }), null)
+      return connect(target, (...[error, socket]) => {
+        if (error !== null) {
+          if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) fail(error.message)
+          else callback(error, null)
+        } else if (socket.readableLength > 0) {
+          // A web server that takes CONNECT for a question, and answers it.
+          socket.destroy()
+          fail("the proxy opens no tunnels")
+        } else callback(null, socket)
       })
+    }
   })
 }
 
@@ -115,14 +121,15 @@ const readEnv = (name: string): Config.Config<readonly [name: string, value: str
   )
 
 /**
- * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both.
+ * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both. It
+ * refuses a path.
  */
 const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
   value.trim() === ""
     ? Either.right("")
     : Either.flatMap(parse(value), (url) =>
       (url.username === "") === (url.password === "")
-        ? Either.right(url.href)
+        ? Either.right(new URL("/", url).href)
         : Either.left(invalid("it must have a user and a password, or neither")))
 
 /**

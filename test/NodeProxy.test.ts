@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Os from "node:os"
 import * as Util from "node:util"
-import { listen, makeClosingProxy, makeProxy, makeService } from "./utils/proxies.js"
+import { listen, makeClosingProxy, makeProxy, makeService, makeWebServer } from "./utils/proxies.js"
 
 const secret = "pä:ss/w@rd"
 const credentials = `user:${encodeURIComponent(secret)}`
@@ -133,6 +133,14 @@ describe("NodeProxy", () => {
         }))
     }
 
+    it.scopedLive("fails for a web server that answers in place of a proxy, and asks it no more", () =>
+      Effect.gen(function*() {
+        const server = yield* makeWebServer
+        const error = yield* Effect.flip(talk("http://127.0.0.1:9", NodeProxy.layer(server.url)))
+        assert.strictEqual(error._tag, "ConnectionError")
+        assert.strictEqual(server.asked.count, 1)
+      }))
+
     it.scopedLive("prints the password nowhere", () =>
       Effect.gen(function*() {
         const service = yield* makeService()
@@ -217,6 +225,15 @@ describe("NodeProxy", () => {
           assert.isAtLeast(proxy.targets.length, 1)
         }))
     }
+
+    it.scopedLive("takes no notice of a path, as layer does", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const { url } = yield* makeProxy()
+        for (const layer of [NodeProxy.layer, (url: string) => withEnv({ HTTP_PROXY: url })(NodeProxy.layerEnv)]) {
+          assert.strictEqual(yield* talk(service.url, layer(`${url}/path?query#hash`)), "Hello")
+        }
+      }))
 
     it.scopedLive("prefers the lower-case name", () =>
       Effect.gen(function*() {

@@ -72,3 +72,14 @@ export const makeClosingProxy = Effect.gen(function*() {
   })
   return { url: `http://127.0.0.1:${yield* listen(server)}`, asked }
 })
+
+/** A web server that answers whatever it is asked, a tunnel too, with a page. */
+export const makeWebServer = Effect.gen(function*() {
+  const asked = { count: 0 }
+  const server = Http.createServer()
+  server.on("connect", (_, socket) => {
+    asked.count++
+    socket.end("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHello")
+  })
+  return { url: `http://127.0.0.1:${yield* listen(server)}`, asked }
+})
