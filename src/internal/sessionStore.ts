@@ -26,10 +26,11 @@ interface Ticket {
 
 const tokenBytes = 32
 
-/** How many characters all waiting prompts may have together: at two bytes a character, 64 MiB. */
+/** How many characters all waiting requests may have together: at two bytes a character, 64 MiB. */
 const maxWaitingSize = 32 * 1024 * 1024
 
-const sizeOf = (request: Responder.Request): number => request.prompt.length + request.systemPrompt.length
+const sizeOf = ({ model, prompt, systemPrompt }: Responder.Request): number =>
+  prompt.length + systemPrompt.length + model.length
 
 const removeExpired = (map: Map<string, { readonly expiresAt: number }>, now: number): void => {
   for (const [token, { expiresAt }] of map) if (expiresAt < now) map.delete(token)

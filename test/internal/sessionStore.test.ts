@@ -154,10 +154,12 @@ describe("SessionStore", () => {
         assert.isUndefined(fill().accept(0))
       })
 
-      it("is refused for its system prompt too", () => {
-        const { store, token } = fill()
-        assert.isUndefined(store.accept(token, { ...request, systemPrompt: large.prompt }, 0))
-      })
+      for (const field of ["systemPrompt", "model"] as const) {
+        it(`is refused for its ${field} too`, () => {
+          const { store, token } = fill()
+          assert.isUndefined(store.accept(token, { ...request, [field]: large.prompt }, 0))
+        })
+      }
 
       it("does not keep a small one out", () => {
         const { store, token } = fill()
