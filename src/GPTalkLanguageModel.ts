@@ -299,8 +299,11 @@ const toParts = <R>(
       return [{ type: "text-end", id }, finish]
     })
     return deltas.pipe(
+      // A filter leaves empty chunks.
       Stream.mapChunksEffect((chunk) =>
-        next((id) => Array.from(chunk, (delta) => ({ type: "text-delta", id, delta })))
+        Chunk.isEmpty(chunk)
+          ? Effect.succeed(Chunk.empty())
+          : next((id) => Array.from(chunk, (delta) => ({ type: "text-delta", id, delta })))
       ),
       Stream.concat(Stream.unwrap(Effect.map(last, Stream.fromChunk)))
     )

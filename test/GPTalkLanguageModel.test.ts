@@ -158,18 +158,26 @@ describe("GPTalkLanguageModel", () => {
         assert.strictEqual(yield* Queue.take(seen), "b")
       }))
 
-    it.effect("gives no part of a call that fails before its first delta", () =>
-      Effect.gen(function*() {
-        const { model } = fails(new GPTalkError.RateLimitError({ step: "text", retryAfter: Option.none() }))
-        const seen: Array<string> = []
-        const error = yield* LanguageModel.streamText({ prompt: "Hi" }).pipe(
-          Stream.runForEach((part) => Effect.sync(() => seen.push(part.type))),
-          Effect.provide(model),
-          Effect.flip
-        )
-        assert.isTrue(AiError.isAiError(error))
-        assert.deepStrictEqual(seen, [])
-      }))
+    const failure = Stream.fail(new GPTalkError.RateLimitError({ step: "text", retryAfter: Option.none() }))
+    for (
+      const [name, reply] of [
+        ["that fails before its first delta", failure],
+        ["of which a filter has left no delta", Stream.concat(Stream.filter(Stream.make("a"), () => false), failure)]
+      ] as const
+    ) {
+      it.effect(`gives no part of a call ${name}`, () =>
+        Effect.gen(function*() {
+          const { model } = mock(() => reply)
+          const seen: Array<string> = []
+          const error = yield* LanguageModel.streamText({ prompt: "Hi" }).pipe(
+            Stream.runForEach((part) => Effect.sync(() => seen.push(part.type))),
+            Effect.provide(model),
+            Effect.flip
+          )
+          assert.isTrue(AiError.isAiError(error))
+          assert.deepStrictEqual(seen, [])
+        }))
+    }
 
     it.effect("gives the deltas that came before a failure", () =>
       Effect.gen(function*() {
