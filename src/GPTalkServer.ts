@@ -17,12 +17,12 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Connection from "./internal/connection.js"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
 import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
 import * as Running from "./internal/running.js"
 import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
-import * as Upgrade from "./internal/upgrade.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
 
@@ -201,27 +201,31 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
 
-    const stream = Effect.fnUntraced(function*() {
+    const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
       if (replies.size >= settings.maxReplies) return yield* refuse(429, "too many replies are running")
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
       const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
-      return HttpServerResponse.stream(Stream.fromChannel(Running.channel(frames, replies)), {
+      const reply = Connection.channel(Running.channel(frames, replies), request)
+      return HttpServerResponse.stream(Stream.fromChannel(reply), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
       })
     })
 
     const answer = <R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, R>) =>
-      Effect.catchAll(Effect.zipRight(Upgrade.refuse, effect), (refusal) => Effect.succeed(toResponse(refusal)))
+      Effect.catchAll(
+        Effect.zipRight(Connection.refuseUpgrade, effect),
+        (refusal) => Effect.succeed(toResponse(refusal))
+      )
 
     const unlogged = HttpMiddleware.withLoggerDisabled
     const notFound = answer(refuse(404, "there is no such path, or not with this method"))
 
     yield* router.add("POST", Protocol.paths.login, (request) => answer(login(request)))
     yield* router.add("POST", Protocol.paths.text, (request) => answer(text(request)))
-    yield* router.add("GET", Protocol.paths.stream, unlogged(answer(stream())))
+    yield* router.add("GET", Protocol.paths.stream, (request) => unlogged(answer(stream(request))))
     yield* router.add("*", "/api/chatgpt/*", (request) => isStreamRequest(request) ? unlogged(notFound) : notFound)
   }))

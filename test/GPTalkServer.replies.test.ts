@@ -5,6 +5,7 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import * as Http from "node:http"
+import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
 const layerClient = (server: TestServer.TestServer, options?: GPTalk.Options) =>
@@ -127,6 +128,22 @@ describe("GPTalkServer", () => {
         yield* Effect.promise(() => response.body!.getReader().read())
         controller.abort()
         yield* Deferred.await(isInterrupted)
+      }))
+
+    it.scoped("interrupts all replies that it asked for at once on one connection", () =>
+      Effect.gen(function*() {
+        let running = 0
+        const never = Stream.acquireRelease(Effect.sync(() => running++), () => Effect.sync(() => running--)).pipe(
+          Stream.flatMap(() => Stream.never)
+        )
+        const server = yield* TestServer.make({ responder: Responder.make(() => never) })
+        const tokens = yield* Effect.replicateEffect(TestServer.newStreamToken(server), 3)
+        const raw = yield* Raw.open(server.port)
+        const heads = tokens.map((token) => Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
+        yield* Raw.write(raw, heads.join(""))
+        yield* TestServer.eventually(() => running === 3)
+        raw.socket.destroy()
+        yield* TestServer.eventually(() => running === 0)
       }))
 
     it.scoped("is not logged as a failure", () => {

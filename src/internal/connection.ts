@@ -1,0 +1,79 @@
+/**
+ * What neither Node nor the platform does for the connection of a request.
+ */
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Channel from "effect/Channel"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import { Refusal } from "./requestBody.js"
+
+/** The part of Node's `Socket` that is used here. */
+interface NodeSocket {
+  readonly destroyed: boolean
+  readonly on: (event: "close" | "error" | "finish", listener: () => void) => unknown
+  readonly resume: () => unknown
+  readonly destroy: () => unknown
+}
+
+/** None of a web request, nor of an adapter that has no real connection. */
+const socketOf = ({ source }: HttpServerRequest.HttpServerRequest): NodeSocket | undefined =>
+  Predicate.hasProperty(source, "socket") && Predicate.hasProperty(source.socket, "on")
+    ? source.socket as unknown as NodeSocket
+    : undefined
+
+/**
+ * Refuses a request that asks for another protocol, as `curl --http2` and Java's client do by default. Where a server
+ * listens for these, Node gives their connection away, with the body unread. It would stay open until the client closes
+ * it, also when the server ends, and without a listener an error of it would end the process.
+ *
+ * @internal
+ */
+export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpServerRequest> = Effect.flatMap(
+  HttpServerRequest.HttpServerRequest,
+  (request) => {
+    const socket = socketOf(request)
+    if (socket === undefined || (request.source as { readonly upgrade?: unknown }).upgrade !== true) return Effect.void
+    socket.on("error", () => {})
+    socket.on("finish", () => socket.destroy())
+    // What is not read when the connection is closed makes the client see a reset instead of the answer.
+    socket.resume()
+    return Effect.fail(new Refusal(400, "no other protocol is spoken here: ask without an upgrade header"))
+  }
+)
+
+const fibersOf = new WeakMap<NodeSocket, Set<Fiber.RuntimeFiber<unknown, unknown>>>()
+
+const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
+  fiber.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId)
+
+/** The fibers to interrupt when the connection closes. It has one listener, however many requests come on it. */
+const fibersOn = (socket: NodeSocket) => {
+  const known = fibersOf.get(socket)
+  if (known !== undefined) return known
+  const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  fibersOf.set(socket, fibers)
+  socket.on("close", () => fibers.forEach(interrupt))
+  return fibers
+}
+
+/**
+ * Interrupts the channel when the connection closes. Of requests that were sent without waiting for the answers before
+ * them, Node says only of the first that its client has gone.
+ *
+ * @internal
+ */
+export const channel = <A>(
+  self: Channel.Channel<A>,
+  request: HttpServerRequest.HttpServerRequest
+): Channel.Channel<A> =>
+  Channel.suspend(() => {
+    const socket = socketOf(request)
+    if (socket === undefined) return self
+    const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+    const fibers = fibersOn(socket).add(fiber)
+    if (socket.destroyed) interrupt(fiber)
+    return Channel.ensuring(self, Effect.sync(() => fibers.delete(fiber)))
+  })
