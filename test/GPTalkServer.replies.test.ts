@@ -130,21 +130,39 @@ describe("GPTalkServer", () => {
         yield* Deferred.await(isInterrupted)
       }))
 
-    it.scoped("interrupts all replies that it asked for at once on one connection", () =>
-      Effect.gen(function*() {
-        let running = 0
-        const never = Stream.acquireRelease(Effect.sync(() => running++), () => Effect.sync(() => running--)).pipe(
-          Stream.flatMap(() => Stream.never)
-        )
-        const server = yield* TestServer.make({ responder: Responder.make(() => never) })
-        const tokens = yield* Effect.replicateEffect(TestServer.newStreamToken(server), 3)
-        const raw = yield* Raw.open(server.port)
-        const heads = tokens.map((token) => Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
-        yield* Raw.write(raw, heads.join(""))
-        yield* TestServer.eventually(() => running === 3)
-        raw.socket.destroy()
-        yield* TestServer.eventually(() => running === 0)
-      }))
+    const path = (token: string) => `${Protocol.paths.stream}?token=${token}`
+    const get = (token: string) => Raw.head("GET", path(token))
+    const upgrade = { connection: "upgrade", upgrade: "h2c" }
+    for (
+      const [name, count, toBytes] of [
+        ["all replies that it asked for at once", 3, (...tokens) => tokens.map(get).join("")],
+        [
+          "a reply that it asked for with a long body",
+          1,
+          (token) => Raw.head("GET", path(token!), { "content-length": 1e6 }) + "x".repeat(1e6)
+        ],
+        [
+          "a reply before a request for another protocol",
+          1,
+          (token) => get(token!) + Raw.head("GET", "/api/chatgpt/x", upgrade)
+        ]
+      ] satisfies ReadonlyArray<[string, number, (...tokens: ReadonlyArray<string>) => string]>
+    ) {
+      it.scoped(`interrupts ${name} on one connection`, () =>
+        Effect.gen(function*() {
+          let running = 0
+          const never = Stream.acquireRelease(Effect.sync(() => running++), () => Effect.sync(() => running--)).pipe(
+            Stream.flatMap(() => Stream.never)
+          )
+          const server = yield* TestServer.make({ responder: Responder.make(() => never) })
+          const tokens = yield* Effect.replicateEffect(TestServer.newStreamToken(server), count)
+          const raw = yield* Raw.open(server.port)
+          yield* Effect.fork(Raw.write(raw, toBytes(...tokens)))
+          yield* TestServer.eventually(() => running === count)
+          raw.socket.destroy()
+          yield* TestServer.eventually(() => running === 0)
+        }))
+    }
 
     it.scoped("is not logged as a failure", () => {
       const { layer, lines } = makeRecords()

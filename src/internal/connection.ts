@@ -13,7 +13,7 @@ import { Refusal } from "./requestBody.js"
 /** The part of Node's `Socket` that is used here. */
 interface NodeSocket {
   readonly destroyed: boolean
-  readonly on: (event: "close" | "error" | "finish", listener: () => void) => unknown
+  readonly on: (event: "close" | "end" | "error" | "finish", listener: () => void) => unknown
   readonly resume: () => unknown
   readonly destroy: () => unknown
 }
@@ -37,7 +37,7 @@ export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpS
     const socket = socketOf(request)
     if (socket === undefined || (request.source as { readonly upgrade?: unknown }).upgrade !== true) return Effect.void
     socket.on("error", () => {})
-    socket.on("finish", () => socket.destroy())
+    for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
     // What is not read when the connection is closed makes the client see a reset instead of the answer.
     socket.resume()
     return Effect.fail(new Refusal(400, "no other protocol is spoken here: ask without an upgrade header"))
@@ -59,6 +59,11 @@ const fibersOn = (socket: NodeSocket) => {
   return fibers
 }
 
+/** Node hears of no client that leaves while a body is not read that it has sent with its request. */
+const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
+  if (Predicate.hasProperty(source, "resume") && typeof source.resume === "function") source.resume()
+}
+
 /**
  * Interrupts the channel when the connection closes. Of requests that were sent without waiting for the answers before
  * them, Node says only of the first that its client has gone.
@@ -72,6 +77,7 @@ export const channel = <A>(
   Channel.suspend(() => {
     const socket = socketOf(request)
     if (socket === undefined) return self
+    discardBody(request)
     const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
     const fibers = fibersOn(socket).add(fiber)
     if (socket.destroyed) interrupt(fiber)
