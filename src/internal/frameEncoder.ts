@@ -11,29 +11,29 @@ const tail = utf8.encode("\"}\n\n")
 /** @internal */
 export class FrameEncoder {
   /** The last frame without its tail. Every earlier frame, without its tail, is a prefix of it. */
-  private buffer = new Uint8Array(1024)
-  private length = head.length
+  #buffer = new Uint8Array(1024)
+  #length = head.length
   /** The offsets in the buffer at which the waiting frames end. */
-  private ends: Array<number> = []
-  private waiting = 0
+  #ends: Array<number> = []
+  #waiting = 0
 
   constructor() {
-    this.buffer.set(head)
+    this.#buffer.set(head)
   }
 
   /** How many bytes `take` would return. */
   get size(): number {
-    return this.waiting
+    return this.#waiting
   }
 
   /** Adds the frame of the text so far, this delta included. */
   add(delta: string): void {
     const escaped = JSON.stringify(delta).slice(1, -1)
     // A UTF-16 unit takes at most three bytes of UTF-8.
-    this.reserve(escaped.length * 3)
-    this.length += utf8.encodeInto(escaped, this.buffer.subarray(this.length)).written
-    this.ends.push(this.length)
-    this.waiting += this.length + tail.length
+    this.#reserve(escaped.length * 3)
+    this.#length += utf8.encodeInto(escaped, this.#buffer.subarray(this.#length)).written
+    this.#ends.push(this.#length)
+    this.#waiting += this.#length + tail.length
   }
 
   /**
@@ -41,23 +41,23 @@ export class FrameEncoder {
    * writes.
    */
   take(): Uint8Array {
-    const frames = new Uint8Array(this.waiting)
+    const frames = new Uint8Array(this.#waiting)
     let offset = 0
-    for (const end of this.ends) {
-      frames.set(this.buffer.subarray(0, end), offset)
+    for (const end of this.#ends) {
+      frames.set(this.#buffer.subarray(0, end), offset)
       frames.set(tail, offset + end)
       offset += end + tail.length
     }
-    this.ends = []
-    this.waiting = 0
+    this.#ends = []
+    this.#waiting = 0
     return frames
   }
 
-  private reserve(size: number): void {
-    if (this.length + size <= this.buffer.length) return
-    const grown = new Uint8Array(Math.max(this.buffer.length * 2, this.length + size))
-    grown.set(this.buffer.subarray(0, this.length))
-    this.buffer = grown
+  #reserve(size: number): void {
+    if (this.#length + size <= this.#buffer.length) return
+    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + size))
+    grown.set(this.#buffer.subarray(0, this.#length))
+    this.#buffer = grown
   }
 }
 

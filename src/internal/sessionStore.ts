@@ -43,78 +43,81 @@ const removeOldest = (map: Map<string, unknown>): boolean => {
 
 /** @internal */
 export class SessionStore {
-  private readonly unused = new Map<string, Session>()
-  private readonly inUse = new Map<string, Session>()
-  private readonly spent = new Map<string, Session>()
-  private readonly tickets = new Map<string, Ticket>()
-  private waitingSize = 0
+  readonly #unused = new Map<string, Session>()
+  readonly #inUse = new Map<string, Session>()
+  readonly #spent = new Map<string, Session>()
+  readonly #tickets = new Map<string, Ticket>()
+  #waitingSize = 0
+  readonly #options: Options
 
-  constructor(private readonly options: Options) {}
+  constructor(options: Options) {
+    this.#options = options
+  }
 
   /** A new session, if need be in place of one that is spent or was never used; `undefined` if there is no room. */
   login(now: number): { readonly token: string; readonly expiresAt: number } | undefined {
-    if (!this.makeRoom(now)) return undefined
+    if (!this.#makeRoom(now)) return undefined
     const token = randomHex(tokenBytes)
-    const expiresAt = now + Duration.toMillis(this.options.sessionLifetime)
-    this.unused.set(token, { expiresAt, uses: 0 })
+    const expiresAt = now + Duration.toMillis(this.#options.sessionLifetime)
+    this.#unused.set(token, { expiresAt, uses: 0 })
     return { token, expiresAt }
   }
 
-  private makeRoom(now: number): boolean {
-    const stores = [this.spent, this.unused, this.inUse]
-    const isFull = () => stores.reduce((sum, store) => sum + store.size, 0) >= this.options.maxSessions
+  #makeRoom(now: number): boolean {
+    const stores = [this.#spent, this.#unused, this.#inUse]
+    const isFull = () => stores.reduce((sum, store) => sum + store.size, 0) >= this.#options.maxSessions
     if (isFull()) { for (const store of stores) removeExpired(store, now) }
-    return !isFull() || removeOldest(this.spent) || removeOldest(this.unused)
+    return !isFull() || removeOldest(this.#spent) || removeOldest(this.#unused)
   }
 
   /** The state of a session: good for another use, spent, or unknown, which includes expired. */
   standing(token: string, now: number): "good" | "spent" | "unknown" {
-    const session = this.unused.get(token) ?? this.inUse.get(token) ?? this.spent.get(token)
+    const session = this.#unused.get(token) ?? this.#inUse.get(token) ?? this.#spent.get(token)
     if (session === undefined || session.expiresAt < now) return "unknown"
-    return session.uses < this.options.usageLimit ? "good" : "spent"
+    return session.uses < this.#options.usageLimit ? "good" : "spent"
   }
 
   /** Counts a use of a session and keeps the request for one GET. Returns its token, or `undefined` without room. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
-    this.forgetTickets(now)
-    const size = this.waitingSize + sizeOf(request)
-    if (this.tickets.size >= this.options.maxStreamTokens || size > maxWaitingSize) return undefined
-    this.waitingSize = size
-    const session = this.unused.get(token) ?? this.inUse.get(token)
+    this.#forgetTickets(now)
+    const size = this.#waitingSize + sizeOf(request)
+    if (this.#tickets.size >= this.#options.maxStreamTokens || size > maxWaitingSize) return undefined
+    this.#waitingSize = size
+    const session = this.#unused.get(token) ?? this.#inUse.get(token)
     if (session !== undefined) {
       session.uses++
-      this.unused.delete(token)
-      const isSpent = session.uses >= this.options.usageLimit
-      if (isSpent) this.inUse.delete(token)
-      ;(isSpent ? this.spent : this.inUse).set(token, session)
+      this.#unused.delete(token)
+      const isSpent = session.uses >= this.#options.usageLimit
+      if (isSpent) this.#inUse.delete(token)
+      ;(isSpent ? this.#spent : this.#inUse).set(token, session)
     }
     const ticket = randomHex(tokenBytes)
-    this.tickets.set(ticket, { expiresAt: now + Duration.toMillis(this.options.streamTokenLifetime), request })
+    this.#tickets.set(ticket, { expiresAt: now + Duration.toMillis(this.#options.streamTokenLifetime), request })
     return ticket
   }
 
   /** Removes expired tickets, since each holds a prompt. They expire in the order in which they were issued. */
-  private forgetTickets(now: number): void {
-    for (const [ticket, { expiresAt }] of this.tickets) {
+  #forgetTickets(now: number): void {
+    for (const [ticket, { expiresAt }] of this.#tickets) {
       if (expiresAt >= now) return
-      this.take(ticket)
+      this.#take(ticket)
     }
   }
 
-  private take(ticket: string): Ticket | undefined {
-    const found = this.tickets.get(ticket)
-    if (this.tickets.delete(ticket) && found !== undefined) this.waitingSize -= sizeOf(found.request)
+  #take(ticket: string): Ticket | undefined {
+    const found = this.#tickets.get(ticket)
+    if (this.#tickets.delete(ticket) && found !== undefined) this.#waitingSize -= sizeOf(found.request)
     return found
   }
 
   /** How many requests are kept. */
   get waiting(): number {
-    return this.tickets.size
+    return this.#tickets.size
   }
 
   /** The request behind a stream token. A token can be redeemed once. */
   redeem(ticket: string, now: number): Responder.Request | undefined {
-    const found = this.take(ticket)
+    const found = this.#take(ticket)
     return found === undefined || found.expiresAt < now ? undefined : found.request
   }
 }
