@@ -186,16 +186,27 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       })
     })
 
+    const refusalOf = (token: string, now: number): Refusal | undefined => {
+      switch (store.standing(token, now)) {
+        case "good":
+          return undefined
+        case "spent":
+          return new Refusal(403, "the session is used up")
+        case "unknown":
+          return new Refusal(401, "the session is not known, or has expired")
+      }
+    }
+
     const text = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = bearer(request)
       if (token === undefined) return yield* refuse(401, "an authorization header with a bearer token is needed")
-      const standing = store.standing(token, yield* Clock.currentTimeMillis)
-      if (standing === "unknown") return yield* refuse(401, "the session is not known, or has expired")
-      if (standing === "spent") return yield* refuse(403, "the session is used up")
+      const refusalBefore = refusalOf(token, yield* Clock.currentTimeMillis)
+      if (refusalBefore !== undefined) return yield* Effect.fail(refusalBefore)
       const body = yield* readJson(request, Protocol.TextRequest, bodies)
       const now = yield* Clock.currentTimeMillis
-      // Others may have used the session while the body was read.
-      if (store.standing(token, now) !== "good") return yield* refuse(403, "the session is used up")
+      // While the body was read, others may have used the session, and it may have expired.
+      const refusal = refusalOf(token, now)
+      if (refusal !== undefined) return yield* Effect.fail(refusal)
       const streamToken = store.accept(token, toAsked(body), now)
       if (streamToken === undefined) return yield* refuse(429, "too many replies wait to be fetched")
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })

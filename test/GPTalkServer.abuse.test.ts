@@ -161,7 +161,12 @@ describe("the server under abuse", () => {
         }
       }))
 
-    it.scoped("a session that others use up while the body comes in is a 403", () =>
+    it.scoped.each<
+      readonly [string, number, (server: TestServer.TestServer, session: string) => Effect.Effect<unknown>]
+    >([
+      ["that others use up", 403, TestServer.text],
+      ["that ends", 401, () => TestClock.adjust("61 minutes")]
+    ])("a session %s while the body comes in is a %i", ([, status, meanwhile]) =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ usageLimit: 1 })
         const session = yield* TestServer.newSession(server)
@@ -170,9 +175,9 @@ describe("the server under abuse", () => {
         const headers = { "authorization": `Bearer ${session}`, "content-length": body.length }
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers))
         yield* TestServer.eventually(() => server.count(Protocol.paths.text) === 1)
-        yield* TestServer.text(server, session)
+        yield* meanwhile(server, session)
         yield* Raw.write(raw, body)
-        yield* TestServer.eventually(() => /^HTTP\/1.1 403/.test(raw.received()))
+        yield* TestServer.eventually(() => raw.received().startsWith(`HTTP/1.1 ${status}`))
       }))
 
     it.scoped("a session token fetches no reply", () =>
