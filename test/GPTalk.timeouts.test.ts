@@ -76,6 +76,22 @@ describe("GPTalk timeouts", () => {
     }).pipe(provide(client))
   })
 
+  it.effect.each([0, 1, 2, 3])("are exact also in a test that is set to a date, and %s ms", (millis) => {
+    const client = MockClient.make({ text: () => Effect.never })
+    return Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2024, 2, 1) + millis)
+      for (const after of [1, 250, 30_000]) {
+        const fiber = yield* Effect.fork(
+          Effect.provide(ask, GPTalk.layer({ retries: 0, timeouts: { response: after } }))
+        )
+        yield* TestClock.adjust(after - 1)
+        assert.isTrue(yield* isRunning(fiber))
+        yield* TestClock.adjust(1)
+        assert.deepInclude(yield* failure(fiber), timeout("response", "text", after))
+      }
+    }).pipe(Effect.provide(client.layer))
+  })
+
   describe("response", () => {
     it.effect.each(["login", "text", "stream"] as const)("runs out when nothing answers to %s", (step) => {
       const client = MockClient.make({ [step]: () => Effect.never })

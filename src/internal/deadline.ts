@@ -138,8 +138,8 @@ export class Deadline {
   /** Reports a timeout if the deadline has passed. Returns when to look again. */
   look(now: number): number {
     const time = this.#time()
-    // A deadline less than two nanoseconds away counts as passed, since the clock gives no more than that.
-    if (time - now >= 2e-6 || this.#wait === undefined) return time
+    // A deadline less than a microsecond away counts as passed: as a number, the time of today is no more exact.
+    if (time - now >= 1e-3 || this.#wait === undefined) return time
     this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
     this.end()
     return Infinity
