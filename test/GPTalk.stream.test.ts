@@ -1,5 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Clock, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, Option, Stream, TestClock } from "effect"
+import {
+  Cause,
+  Chunk,
+  Clock,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  FiberId,
+  Layer,
+  Logger,
+  LogLevel,
+  Option,
+  Scheduler,
+  Stream,
+  TestClock
+} from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
@@ -202,6 +218,34 @@ describe("GPTalk streams", () => {
         assert.deepStrictEqual(client.of("text").map(({ at }) => at), [0, 5000, 10_000])
       }).pipe(Effect.scoped, provide(client))
     })
+
+    it.effect("at any of its steps make no retry fewer", () =>
+      Effect.gen(function*() {
+        let isOver = false
+        for (let step = 1; !isOver; step++) {
+          const client = MockClient.make({
+            text: () => new Response(null, { status: 429, headers: { "retry-after": "0" } })
+          })
+          let pulling: Fiber.RuntimeFiber<unknown, unknown> | undefined
+          let left = step
+          const scheduler: Scheduler.Scheduler = {
+            shouldYield: (fiber) => {
+              pulling ??= fiber
+              if (fiber !== pulling || --left !== 0) return false
+              fiber.unsafeInterruptAsFork(FiberId.none)
+              return 0
+            },
+            scheduleTask: (...task) => Scheduler.defaultScheduler.scheduleTask(...task)
+          }
+          yield* Effect.gen(function*() {
+            const pull = yield* Stream.toPull(stream)
+            const exit = yield* Fiber.await(yield* Effect.fork(Effect.withScheduler(pull, scheduler)))
+            isOver = Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
+            if (!isOver) yield* Effect.flip(pull)
+          }).pipe(Effect.scoped, provide(client))
+          assert.strictEqual(client.count("text"), 3, `interrupted at step ${step}`)
+        }
+      }))
   })
 
   describe("back pressure", () => {

@@ -75,13 +75,16 @@ export const make = (
     Effect.catchAll(
       Effect.suspend(() => (attempt ??= Attempt.make(dependencies, call, delay)).pull()),
       (error) =>
-        Effect.flatMap(retryDelay(error, count++, dependencies.settings.retries), (time) => {
-          delay = Effect.sleep(time)
-          return Telemetry.countRetry(error).pipe(
-            Effect.zipRight(Effect.uninterruptible(release(Exit.fail(error)))),
-            Effect.zipRight(firstDeltas(call))
-          )
-        })
+        retryDelay(error, count, dependencies.settings.retries).pipe(
+          Effect.flatMap((time) => {
+            count++
+            delay = Effect.sleep(time)
+            return Effect.zipRight(Telemetry.countRetry(error), release(Exit.fail(error)))
+          }),
+          // A pull that is interrupted in between fails again the next time, and must not count as two retries.
+          Effect.uninterruptible,
+          Effect.zipRight(firstDeltas(call))
+        )
     )
 
   const start = Effect.uninterruptible(Effect.gen(function*() {
