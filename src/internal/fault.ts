@@ -77,25 +77,28 @@ export const retryAfter = (header: string | undefined, now: number): Option.Opti
   return Number.isNaN(date) ? Option.none() : Option.some(Duration.millis(Math.max(0, date - now)))
 }
 
+/** An error of the platform. It holds its request, and with it everything that was sent. */
+const isPlatformError = (error: unknown): error is { readonly reason: unknown } =>
+  Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
+
 /**
  * The innermost error says what happened; those around it only say that something did.
  */
 const innermost = (error: unknown, depth = 8): unknown => {
   if (!Predicate.isRecord(error) || depth === 0) return error
   const inner = Array.isArray(error["errors"]) ? error["errors"][0] ?? error["cause"] : error["cause"]
-  return Predicate.isRecord(inner) ? innermost(inner, depth - 1) : error
+  if (Predicate.isRecord(inner)) return innermost(inner, depth - 1)
+  // The message of a platform error without a cause quotes its request, and with it the URL.
+  return isPlatformError(error) ? inner ?? { message: error.reason } : error
 }
 
 /**
- * Whether the error, or one that caused it, holds its request, and with it everything that was sent.
+ * Whether the error, or one that caused it, holds its request.
  *
  * @internal
  */
-export const holdsRequest = (
-  error: unknown,
-  depth = 8
-): error is { readonly cause?: unknown; readonly reason?: unknown } =>
-  Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError") ||
+export const holdsRequest = (error: unknown, depth = 8): boolean =>
+  isPlatformError(error) ||
   (depth > 0 && Predicate.isRecord(error) && holdsRequest(error["cause"], depth - 1))
 
 /** @internal */
@@ -103,8 +106,7 @@ export const toConnectionError = (
   error: unknown,
   options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
 ): GPTalkError.ConnectionError => {
-  // The message of a platform error without a cause quotes its request, and with it the URL.
-  const foreign = innermost(holdsRequest(error) ? error.cause ?? { message: error.reason } : error)
+  const foreign = innermost(error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
   const clean = (value: unknown) => typeof value === "string" ? redact(value, options.secrets) : undefined
   return new GPTalkError.ConnectionError({

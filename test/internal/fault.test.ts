@@ -1,3 +1,5 @@
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Fault from "../../src/internal/fault.js"
 
@@ -20,6 +22,18 @@ describe("Fault", () => {
       ["its cause where its errors are empty", Object.assign(new AggregateError([], "all failed"), { cause: inner })]
     ])("%s", (_, error) => {
       assert.deepStrictEqual(causeOf(error), told)
+    })
+
+    const refused = new HttpClientError.RequestError({
+      request: HttpClientRequest.get("http://localhost/hidden/"),
+      reason: "Transport"
+    })
+
+    it.each<readonly [string, unknown]>([
+      ["by itself", refused],
+      ["as a cause", new Error("outer", { cause: refused })]
+    ])("the reason of an error of the platform %s, and not from its message with the URL", (_, error) => {
+      assert.deepStrictEqual(causeOf(error), { name: "Error", code: undefined, message: "Transport" })
     })
 
     it("an error that holds itself, once", () => {
