@@ -46,8 +46,8 @@ export interface Options {
    */
   readonly maxSessions?: number | undefined
   /**
-   * How many stream tokens wait for their GET at once, each with its prompt. Default 1,000; beyond that, or when the
-   * waiting prompts exceed 64 MiB of memory, `text` answers 429.
+   * How many stream tokens wait for their GET at once, each with its request. Default 1,000; beyond that, or when the
+   * waiting requests exceed 64 MiB of memory, `text` answers 429.
    */
   readonly maxStreamTokens?: number | undefined
   /** How many replies run at once. Default 1,000; beyond that `stream` answers 429, and the token stays valid. */
