@@ -106,7 +106,8 @@ describe("No secret of GPTalk is seen", () => {
   const steps = ["login", "text", "stream"] as const
   const deaths = [
     ["with the error", (error: unknown) => error],
-    ["with the error as the cause of another", (cause: unknown) => new Error("no answer", { cause })]
+    ["with the error as the cause of another", (cause: unknown) => new Error("no answer", { cause })],
+    ["with the error as one of several", (error: unknown) => new AggregateError([new Error("no answer"), error])]
   ] as const
 
   it.effect.each(deaths.flatMap(([how, toDefect]) => steps.map((step) => [step, how, toDefect] as const)))(

@@ -93,13 +93,14 @@ const innermost = (error: unknown, depth = 8): unknown => {
 }
 
 /**
- * Whether the error, or one that caused it, holds its request.
+ * Whether the error, or one within it, holds its request.
  *
  * @internal
  */
 export const holdsRequest = (error: unknown, depth = 8): boolean =>
   isPlatformError(error) ||
-  (depth > 0 && Predicate.isRecord(error) && holdsRequest(error["cause"], depth - 1))
+  (depth > 0 && Predicate.isRecord(error) &&
+    [error["cause"], error["errors"]].flat().some((inner) => holdsRequest(inner, depth - 1)))
 
 /** @internal */
 export const toConnectionError = (
