@@ -5,10 +5,10 @@ import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
+import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import { Refusal } from "./requestBody.js"
+import * as Running from "./running.js"
 
 /** The part of Node's `Socket` that is used here. */
 interface NodeSocket {
@@ -44,19 +44,19 @@ export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpS
   }
 )
 
-const fibersOf = new WeakMap<NodeSocket, Set<Fiber.RuntimeFiber<unknown, unknown>>>()
+const repliesOf = new WeakMap<NodeSocket, Running.Running>()
 
 const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
   fiber.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId)
 
-/** The fibers to interrupt when the connection closes. It has one listener, however many requests come on it. */
-const fibersOn = (socket: NodeSocket) => {
-  const known = fibersOf.get(socket)
+/** The replies to interrupt when the connection closes. It has one listener, however many requests come on it. */
+const repliesOn = (socket: NodeSocket): Running.Running => {
+  const known = repliesOf.get(socket)
   if (known !== undefined) return known
-  const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-  fibersOf.set(socket, fibers)
-  socket.on("close", () => fibers.forEach(interrupt))
-  return fibers
+  const replies: Running.Running = new Set()
+  repliesOf.set(socket, replies)
+  socket.on("close", () => replies.forEach(interrupt))
+  return replies
 }
 
 /** Node hears of no client that leaves while a body is not read that it has sent with its request. */
@@ -78,8 +78,8 @@ export const channel = <A>(
     const socket = socketOf(request)
     if (socket === undefined) return self
     discardBody(request)
-    const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
-    const fibers = fibersOn(socket).add(fiber)
-    if (socket.destroyed) interrupt(fiber)
-    return Channel.ensuring(self, Effect.sync(() => fibers.delete(fiber)))
+    const replies = repliesOn(socket)
+    const leave = Running.enter(replies)
+    if (socket.destroyed) replies.forEach(interrupt)
+    return Channel.ensuring(self, Effect.sync(leave))
   })

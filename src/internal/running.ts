@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
 /** @internal */
-export type Running = Set<Fiber.Fiber<unknown, unknown>>
+export type Running = Set<Fiber.RuntimeFiber<unknown, unknown>>
 
 /** @internal */
 export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRelease(
