@@ -12,22 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import { fails, mock, says } from "./utils/mockGPTalk.js"
-
-/** The native tracer, and the spans it has made. */
-const makeTracer = Effect.map(Effect.tracer, (native) => {
-  const spans: Array<Tracer.Span> = []
-  const tracer = Tracer.make({
-    span: (...args) => {
-      const span = native.span(...args)
-      spans.push(span)
-      return span
-    },
-    context: (f, fiber) => native.context(f, fiber)
-  })
-  return { spans, layer: Layer.setTracer(tracer) }
-})
+import * as Spans from "./utils/spans.js"
 
 const json = (body: unknown, status = 200) => Response.json(body, { status })
 
@@ -116,7 +103,7 @@ describe("GPTalkLanguageModel", () => {
   describe("telemetry", () => {
     it.effect("annotates the span as GenAI does, without content", () =>
       Effect.gen(function*() {
-        const { layer, spans } = yield* makeTracer
+        const { layer, spans } = yield* Spans.record
         const { model } = says("REPLY")
         const prompt = "PROMPT"
         yield* LanguageModel.generateText({ prompt }).pipe(
@@ -141,7 +128,7 @@ describe("GPTalkLanguageModel", () => {
 
     it.effect("puts the spans of GPTalk below that of the model", () =>
       Effect.gen(function*() {
-        const { layer, spans } = yield* makeTracer
+        const { layer, spans } = yield* Spans.record
         const { model } = mock(() => Stream.withSpan(Stream.make("a"), "inner"))
         yield* Stream.runDrain(LanguageModel.streamText({ prompt: "Hi" })).pipe(
           Effect.zipRight(LanguageModel.generateText({ prompt: "Hi" })),

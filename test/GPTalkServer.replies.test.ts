@@ -1,11 +1,12 @@
 import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Stream, Tracer } from "effect"
+import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import * as Http from "node:http"
 import * as Raw from "./utils/rawSocket.js"
+import * as Spans from "./utils/spans.js"
 import * as TestServer from "./utils/TestServer.js"
 
 const layerClient = (server: TestServer.TestServer, options?: GPTalk.Options) =>
@@ -39,20 +40,11 @@ const makeRecords = () => {
     const notes = HashMap.toEntries(annotations).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
     lines.push([String(message), Cause.pretty(cause), ...notes, ...[...spans].map(({ label }) => label)].join(" "))
   })
-  const spans: Array<Tracer.Span> = []
-  const native = Effect.runSync(Effect.tracer)
-  const tracer = Tracer.make({
-    span: (...args) => {
-      const span = native.span(...args)
-      spans.push(span)
-      return span
-    },
-    context: (f) => f()
-  })
+  const { layer: tracer, spans } = Effect.runSync(Spans.record)
   const layer = Layer.mergeAll(
     Logger.replace(Logger.defaultLogger, logger),
     Logger.minimumLogLevel(LogLevel.All),
-    Layer.setTracer(tracer)
+    tracer
   )
   const text = () =>
     [...lines, ...spans.map(({ attributes, name }) => JSON.stringify([name, [...attributes]]))].join("\n")

@@ -6,25 +6,11 @@ import { Readable } from "node:stream"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
+import * as MockClient from "../utils/mockClient.js"
 
 /** What the clients on Node answer with, as far as it concerns a body. */
 const responseOf = (source: Readable | Response) =>
   ({ status: 200, source }) as unknown as HttpClientResponse.HttpClientResponse
-
-/** A web response that gives the next chunk each time it is asked, and then ends. */
-const webResponse = (chunks: Iterable<string>) => {
-  const rest = chunks[Symbol.iterator]()
-  const encoder = new TextEncoder()
-  return new Response(
-    new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        const next = rest.next()
-        if (next.done === true) controller.close()
-        else controller.enqueue(encoder.encode(next.value))
-      }
-    }, { highWaterMark: 0 })
-  )
-}
 
 const bodyOf = (source: Readable | Response) => {
   const body = new Body((error) =>
@@ -92,14 +78,14 @@ describe("Body", () => {
   })
 
   describe("of a web stream", () => {
-    it.effect("is read to its end", () => assertEnds(webResponse(["a", "b", "c"]), "abc", "the end"))
+    it.effect("is read to its end", () => assertEnds(MockClient.eventStream("a", "b", "c"), "abc", "the end"))
 
     it.effect("that has empty chunks is read to its end", () =>
-      assertEnds(webResponse(["", "a", "", "", "", "b", ""]), "ab", "the end"))
+      assertEnds(MockClient.eventStream("", "a", "", "", "", "b", ""), "ab", "the end"))
 
     it.effect("gives two chunks at a time if they are there", () =>
       Effect.gen(function*() {
-        const body = bodyOf(webResponse(["a", "b", "c", "d", "e"]))
+        const body = bodyOf(MockClient.eventStream("a", "b", "c", "d", "e"))
         const handlers = (sizes: ReadonlyArray<number>): Handlers<ReadonlyArray<number>> => ({
           onChunks: (chunks) => body.read(handlers([...sizes, chunks.length])),
           onEnd: () => Effect.succeed(sizes)
@@ -109,21 +95,15 @@ describe("Body", () => {
 
     it.effect("that nobody reads on is asked for two more chunks at most", () =>
       Effect.gen(function*() {
-        let asked = 0
-        const endless = function*() {
-          for (;;) {
-            asked++
-            yield "a"
-          }
-        }
-        const body = bodyOf(webResponse(endless()))
+        const source = new MockClient.Source((self) => self.emit("a"))
+        const body = bodyOf(source.response)
         const handlers: Handlers<number> = {
           onChunks: (chunks) => Effect.succeed(chunks.length),
           onEnd: () => Effect.succeed(0)
         }
         const taken = yield* body.read(handlers)
         yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
-        assert.strictEqual(asked, taken + 2)
+        assert.strictEqual(source.pulls, taken + 2)
         body.close()
       }))
   })
