@@ -5,8 +5,8 @@ import type { Name } from "./decoders/index.js"
 import type { Part } from "./part.js"
 import type { Program } from "./programs.js"
 import type { Sample } from "./programs/decode.js"
-import { type Bounds, range, table, type Target } from "./report.js"
-import { interleave, quantile, ratio, spread } from "./stats.js"
+import { type Bounds, number, range, table, type Target } from "./report.js"
+import { interleave, ratio, spread } from "./stats.js"
 
 const titles: Record<Name, string> = {
   ours: "effect-gptalk, decoder alone",
@@ -21,15 +21,14 @@ const titles: Record<Name, string> = {
 }
 
 const names = Object.keys(titles) as Array<Name>
-/** Peers that are called with each chunk, and peers that read a stream. */
-const pushed: ReadonlyArray<Name> = ["eventsourceParser"]
-const streamed: ReadonlyArray<Name> = ["openai", "aiSdk", "effectAi"]
+const peers = ["eventsourceParser", "openai", "aiSdk", "effectAi"] as const satisfies ReadonlyArray<Name>
 
-const targets = new Map([
-  [200, { alone: { must: 3, aim: 6 }, stream: { must: 1, aim: 2 } }],
-  [2000, { alone: { must: 8, aim: 14 }, stream: { must: 1, aim: 2 } }],
-  [8000, { alone: { must: 12, aim: 20 }, stream: { must: 1, aim: 2 } }]
+const alone = new Map<number, Bounds>([
+  [200, { must: 3, aim: 6 }],
+  [2000, { must: 8, aim: 14 }],
+  [8000, { must: 12, aim: 20 }]
 ])
+const asStream: Bounds = { must: 1, aim: 2 }
 
 const sampleMillis = 60
 /** What is compiled while the first replies come is not yet what runs. */
@@ -62,22 +61,18 @@ const measure = async (
   })
 }
 
-const fastest = (costs: Costs, names: ReadonlyArray<Name>): Name =>
-  names.reduce((a, b) => quantile(costs.get(a)!, 0.5) <= quantile(costs.get(b)!, 0.5) ? a : b)
-
 const targetsOf = (frames: number, chunking: string, costs: Costs): ReadonlyArray<Target> => {
-  const bounds = targets.get(frames)!
   const target = (name: Name, what: string, other: Name, bounds?: Bounds): Target => ({
-    what: `${what} against ${titles[other]}, ${frames} frames, ${chunking}`,
+    what: `${what} against ${titles[other]}, ${chunking}`,
+    at: `${number(frames)} frames`,
     ratio: ratio(costs.get(other)!, costs.get(name)!),
     ...(bounds === undefined ? {} : { bounds })
   })
   return [
-    target("ours", "decoder alone", "hand", bounds.alone),
-    target("oursAsStream", "as `Stream`", fastest(costs, pushed), bounds.stream),
-    target("knownAsStream", titles.knownAsStream, fastest(costs, pushed)),
-    target("oursAsStream", "as `Stream`", fastest(costs, streamed), bounds.stream),
-    target("oursAsClient", "the whole client", fastest(costs, streamed))
+    target("ours", "decoder alone", "hand", alone.get(frames)),
+    ...peers.map((peer) => target("oursAsStream", "as `Stream`", peer, asStream)),
+    target("knownAsStream", titles.knownAsStream, "eventsourceParser"),
+    target("oursAsClient", "the whole client", "aiSdk")
   ]
 }
 

@@ -8,7 +8,7 @@ import type { Part } from "./part.js"
 import type { Rate } from "./programs/client.js"
 import { ofTurn, type WarmUp } from "./programs/warmUp.js"
 import * as Prompt from "./prompt.js"
-import { type Bounds, range, table, type Target } from "./report.js"
+import { type Bounds, number, range, table, type Target } from "./report.js"
 import { interleave, ratio, spread } from "./stats.js"
 
 const names: ReadonlyArray<Name> = ["streamText", "generateText", "platform", "undiciLoop", "fetchLoop", "openai"]
@@ -68,15 +68,14 @@ const costs = (rates: Rates, name: Name) => rates.get(name)!.map((rate) => rate.
 
 const targetsOf = (cell: Cell, rates: Rates): ReadonlyArray<Target> => {
   const target = (name: Name, other: Name, bounds?: Bounds): Target => ({
-    what: `${Network.titles[name]} against ${
-      Network.titles[other]
-    }, ${cell.frames} frames, ${cell.concurrency} at once`,
+    what: `${Network.titles[name]} against ${Network.titles[other]}`,
+    at: `${number(cell.frames)} frames, ${cell.concurrency} at once`,
     ratio: ratio(speeds(rates, name), speeds(rates, other)),
     ...(bounds === undefined ? {} : { bounds })
   })
   return [
     target("streamText", "undiciLoop", cell.stream),
-    ...(cell.generate === undefined ? [] : [target("generateText", "undiciLoop", cell.generate)]),
+    target("generateText", "undiciLoop", cell.generate),
     target("streamText", "openai", cell.openai),
     target("platform", "undiciLoop")
   ]

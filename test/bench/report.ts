@@ -1,6 +1,7 @@
 /**
  * Results as Markdown. A target is met or missed in words only: no time fails a run.
  */
+import * as Arr from "effect/Array"
 import * as Os from "node:os"
 import type { Spread } from "./stats.js"
 
@@ -11,8 +12,10 @@ export interface Bounds {
   readonly isCost?: boolean
 }
 
+/** A ratio, in the row `what` and the column `at` of the ratios of its section. */
 export interface Target {
   readonly what: string
+  readonly at: string
   readonly ratio: Spread
   /** None where it is only there to compare with. */
   readonly bounds?: Bounds
@@ -39,23 +42,36 @@ export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyA
 
 const verdict = ({ median }: Spread, { aim, isCost = false, must }: Bounds): string => {
   const meets = (bound: number) => isCost ? median <= bound : median >= bound
-  return meets(aim) ? "met, and the aim too" : meets(must) ? "met" : "missed"
+  return meets(aim) ? "aim met" : meets(must) ? "met" : "missed"
 }
 
-const boundCells = (ratio: Spread, bounds: Bounds): ReadonlyArray<string> => {
+const none = "–"
+
+const boundCells = ({ bounds, ratio }: Target): ReadonlyArray<string> => {
+  if (bounds === undefined) return [none, none, none]
   const sign = bounds.isCost === true ? "≤ " : ""
   return [`${sign}${bounds.must}`, `${sign}${bounds.aim}`, verdict(ratio, bounds)]
 }
 
-const targetsTable = (targets: ReadonlyArray<Target>): string =>
-  table(
-    ["ratio", "measured (quartiles)", "must", "aim", "target"],
-    targets.map(({ bounds, ratio, what }) => [
-      what,
-      range(ratio),
-      ...(bounds === undefined ? ["", "", "to compare"] : boundCells(ratio, bounds))
-    ])
+/** What the columns have in common, or one after another. */
+const together = (cells: ReadonlyArray<string>): string =>
+  cells.every((cell) => cell === cells[0]) ? cells[0]! : cells.join(" / ")
+
+const targetsTable = (targets: ReadonlyArray<Target>): string => {
+  const columns = [...new Set(targets.map(({ at }) => at))]
+  const rows = Object.entries(Arr.groupBy(targets, ({ what }) => what))
+  return table(
+    ["ratio", ...columns, "must", "aim", "target"],
+    rows.map(([what, row]) => {
+      const bounds = row.map(boundCells)
+      return [
+        what,
+        ...columns.map((column) => range(row.find(({ at }) => at === column)!.ratio)),
+        ...[0, 1, 2].map((index) => together(bounds.map((cells) => cells[index]!)))
+      ]
+    })
   )
+}
 
 export const machine = (): string => {
   const cpus = Os.cpus()
