@@ -1,5 +1,6 @@
 /**
- * Decodes the bytes of an event stream into the deltas of a reply. Synchronous: no effects, and no `node:` import.
+ * Decodes the bytes of an event stream into the deltas of a reply. Synchronous: no effects, and no `node:` import. What
+ * has arrived of a line that never ends means nothing, unless it is `[DONE]`.
  *
  * Every frame repeats the whole reply, so the cost of parsing each one grows with the square of the reply's length. A
  * frame that only adds text need not be parsed: `FrameShape` knows how the last one began and ended, and what stands
@@ -88,16 +89,6 @@ export class FrameDecoder {
       while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end++
       this.#read(bytes, start, end, deltas)
       start = end + 1
-    }
-    return deltas
-  }
-
-  /** The connection has ended: a last line without a line end counts only if it is `[DONE]`. */
-  end(): Array<string> {
-    const deltas: Array<string> = []
-    const { bytes, length } = this.#rest
-    if (this.outcome === undefined && this.#payload(this.#line(bytes, 0, length))?.startsWith(Protocol.done) === true) {
-      this.#endReply(deltas)
     }
     return deltas
   }

@@ -92,17 +92,13 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     )
   }
 
-  const ended = (end: Exit.Exit<undefined, GPTalkError.GPTalkError>): Next => {
-    const deltas = decoder.end()
-    if (deltas.length > 0) return handOn(deltas)
-    if (decoder.outcome !== undefined) return finish()
-    return Effect.matchEffect(end, {
+  const handlers: Handlers<Deltas> = {
+    onChunks: receive,
+    onEnd: Effect.matchEffect({
       onSuccess: finish,
       onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
     })
   }
-
-  const handlers: Handlers<Deltas> = { onChunks: receive, onEnd: ended }
 
   const pull: Pull = () => {
     deadline.pull()

@@ -14,7 +14,6 @@ const pushAll = (decoder: FrameDecoder, ...parts: ReadonlyArray<string | Uint8Ar
 const decode = (...parts: ReadonlyArray<string | Uint8Array>) => {
   const decoder = new FrameDecoder(1024)
   const deltas = pushAll(decoder, ...parts).flat()
-  deltas.push(...decoder.end())
   return { deltas, decoder, outcome: decoder.outcome, text: decoder.text }
 }
 

@@ -14,7 +14,7 @@ const run = (bytes: Uint8Array, cuts: ReadonlyArray<number>) => {
     deltas.push(...decoder.push(bytes.subarray(start, cut)))
     start = cut
   }
-  deltas.push(...decoder.push(bytes.subarray(start)), ...decoder.end())
+  deltas.push(...decoder.push(bytes.subarray(start)))
   for (const delta of deltas) {
     assert.notStrictEqual(delta, "")
     assert.isFalse(/\p{Surrogate}/u.test(delta))
