@@ -31,12 +31,6 @@ const RetryAfter = Schema.Option(Schema.Duration)
 
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-const again = (retryAfter: Option.Option<Duration.Duration>): string =>
-  Option.match(retryAfter, {
-    onNone: () => "try again later",
-    onSome: (duration) => `try again in ${Duration.format(duration)}`
-  })
-
 /**
  * The request, or an option of the layer, does not match its schema. Nothing was sent. `issue` says what is wrong.
  *
@@ -86,7 +80,11 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
   readonly isRetryable = true
 
   override get message(): string {
-    return `The service is rate limiting requests (status 429 at ${this.step}): ${again(this.retryAfter)}.`
+    const when = Option.match(this.retryAfter, {
+      onNone: () => "later",
+      onSome: (delay) => `in ${Duration.format(delay)}`
+    })
+    return `The service is rate limiting requests (status 429 at ${this.step}): try again ${when}.`
   }
 }
 
@@ -147,7 +145,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
 
   override get message(): string {
     return `The connection to the service failed at ${this.step} (${this.cause.message || this.cause.name}): ` +
-      "check that it, or the proxy before it, is running and that the url is right."
+      "check that it, or the proxy in front of it, is running and that the url is right."
   }
 }
 

@@ -47,7 +47,7 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
     }),
     true,
     "The connection to the service failed at login (connect ECONNREFUSED): " +
-    "check that it, or the proxy before it, is running and that the url is right."
+    "check that it, or the proxy in front of it, is running and that the url is right."
   ],
   [timeout("response"), true, "The service sent no answer at stream within 30s."],
   [timeout("firstDelta"), true, "The service sent no text at stream within 30s."],

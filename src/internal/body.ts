@@ -10,7 +10,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
@@ -119,7 +119,7 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
   )
   return {
     resume: () => room.unsafeOpen(),
-    cancel: () => void Effect.runFork(Fiber.interrupt(fiber))
+    cancel: () => fiber.unsafeInterruptAsFork(FiberId.none)
   }
 }
 
@@ -257,6 +257,10 @@ export class Body {
 const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
   Stream.map(Stream.fromEffect(response.text), (text) => new TextEncoder().encode(text))
 
+/** A property that is not inherited. */
+const own = (value: unknown, key: string): unknown =>
+  Predicate.hasProperty(value, key) && Object.hasOwn(value, key) ? value[key] : undefined
+
 /**
  * Finds the source of bytes in a response of the platform's clients. It is in `source`, of the response or of its
  * `original` if the platform made it interruptible: for undici and fetch the `body` of `source`, for `node:http`
@@ -264,13 +268,11 @@ const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<
  * gives its bytes in another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
-  const original = Object.hasOwn(response, "original") ? (response as { original?: unknown }).original : response
-  if (!Predicate.isObject(original) || Object.hasOwn(response, "stream") || !Object.hasOwn(original, "source")) {
-    return fromStream(response.stream, runtime)
-  }
-  const source = (original as { source?: unknown }).source
+  const source = own(own(response, "original") ?? response, "source")
   const body = Predicate.hasProperty(source, "body") ? source.body : source
-  if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
-  if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
+  if (!Object.hasOwn(response, "stream")) {
+    if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
+    if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
+  }
   return fromStream(response.stream, runtime)
 }

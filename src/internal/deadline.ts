@@ -13,9 +13,6 @@ import type { Settings } from "./settings.js"
 type Timeouts = Settings["timeouts"]
 type OnTimeout = (error: GPTalkError.TimeoutError) => void
 
-/** In milliseconds. Timers go no further, and a `Clock` that is asked for more never wakes. */
-const longestSleep = 2 ** 31 - 1
-
 /**
  * Sleeps until the earliest deadline of all calls, and then looks which of them have timed out.
  *
@@ -63,8 +60,7 @@ export class Watchdog {
     this.#wakesAt = Infinity
     for (const deadline of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, deadline.look(now))
     if (this.#wakesAt === Infinity) return Effect.void
-    const pause = Math.min(longestSleep, this.#wakesAt - now)
-    return Effect.flatMap(this.clock.sleep(Duration.millis(pause)), () => this.#look)
+    return Effect.flatMap(this.clock.sleep(Duration.millis(this.#wakesAt - now)), () => this.#look)
   })
 }
 

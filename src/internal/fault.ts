@@ -33,7 +33,7 @@ export const serviceFault = (json: unknown, hasContent = false): ServiceFault | 
   if (!Predicate.isRecord(json)) return undefined
   const { error } = json
   const nested = Predicate.isRecord(error) ? error : {}
-  const code = [json["code"] ?? nested["code"]].find(isCode)
+  const code = [json["code"], nested["code"]].find(isCode)
   const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
   const isSilent = (code ?? (hasContent ? undefined : detail)) === undefined
   return !isError(error) && (isSilent || successCodes.includes(code))

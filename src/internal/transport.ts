@@ -13,7 +13,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -78,11 +77,10 @@ const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
  * to another origin.
  */
 const contextOf = (context: Context.Context<never>, { scope, span }: Options): Context.Context<never> => {
-  const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
-  const prepared = Context.add(
-    Context.add(context, FetchHttpClient.RequestInit, { ...init, redirect: "manual" }),
-    Scope.Scope,
-    scope
+  const init = Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({}))
+  const prepared = context.pipe(
+    Context.add(FetchHttpClient.RequestInit, { ...init, redirect: "manual" }),
+    Context.add(Scope.Scope, scope)
   )
   return span === undefined ? prepared : Context.add(prepared, Tracer.ParentSpan, span)
 }

@@ -56,6 +56,11 @@ describe("Fault", () => {
       assert.deepStrictEqual(Fault.serviceFault(told), { code: undefined, detail: "quota exceeded" })
     })
 
+    it("looks for a code within the error where there is none beside it", () => {
+      const json = { code: {}, error: { code: "quota_exceeded" } }
+      assert.deepStrictEqual(Fault.serviceFault(json), { code: "quota_exceeded", detail: undefined })
+    })
+
     it("takes them for none beside the content of a frame, though that is empty", () => {
       assert.isUndefined(Fault.serviceFault(told, true))
     })
