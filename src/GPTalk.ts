@@ -5,7 +5,7 @@
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Channel from "effect/Channel"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -17,7 +17,8 @@ import * as Stream from "effect/Stream"
 import * as Auth from "./Auth.js"
 import type { GPTalkError } from "./GPTalkError.js"
 import { InvalidRequestError } from "./GPTalkError.js"
-import { options as defaultOptions, validate } from "./internal/config.js"
+import type { Dependencies } from "./internal/attempt.js"
+import { options as defaultOptions, unwrap, validate } from "./internal/config.js"
 import { watchdogs } from "./internal/deadline.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
@@ -142,16 +143,17 @@ const RequestSchema = Schema.Struct({
 
 const decodeRequest = Schema.decodeUnknownEither(RequestSchema)
 
-const toAsked = (
+const prepare = (
   request: Request,
-  settings: Settings.Settings
-): Either.Either<Exchange.Asked, InvalidRequestError> =>
+  dependencies: Dependencies
+): Either.Either<Exchange.Prepared, InvalidRequestError> =>
   Either.mapBoth(decodeRequest(request), {
     onLeft: (error) => new InvalidRequestError({ issue: describe(error) }),
     onRight: ({ contextMessages, messages, model, prompt, systemPrompt, temperature }) => ({
+      dependencies,
       question: {
         content: messages === undefined ? prompt ?? "" : Message.toPrompt(messages),
-        model: model ?? settings.model,
+        model: model ?? dependencies.settings.model,
         prompt: systemPrompt ?? "",
         temperature: temperature ?? 0,
         ctx_msg_count: contextMessages ?? 3
@@ -167,29 +169,25 @@ const toAsked = (
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Options): Effect.Effect<Service, never, HttpClient.HttpClient | Auth.Auth> =>
-  Either.match(Settings.make(options), {
-    onLeft: (error) =>
-      Effect.succeed(GPTalk.of({ streamText: () => Stream.fail(error), generateText: () => Effect.fail(error) })),
-    onRight: makeWith
-  })
-
-const makeWith = Effect.fnUntraced(function*(
-  settings: Settings.Settings
+export const make = Effect.fnUntraced(function*(
+  options?: Options
 ): Effect.fn.Return<Service, never, HttpClient.HttpClient | Auth.Auth> {
-  const dependencies = {
-    auth: yield* Auth.Auth,
-    transport: Transport.make(yield* HttpClient.HttpClient, settings),
+  const auth = yield* Auth.Auth
+  const client = yield* HttpClient.HttpClient
+  const dependencies = Either.map(Settings.make(options), (settings): Dependencies => ({
+    auth,
+    transport: Transport.make(client, settings),
     watchdogOf: watchdogs(settings.timeouts),
     secrets: Secrets.ofSettings(settings),
     settings
-  }
-  const begin = (name: string, request: Request) => Exchange.make(dependencies, name, toAsked(request, settings))
+  }))
+  const begin = (name: string, request: Request) =>
+    Exchange.make(name, Either.flatMap(dependencies, (dependencies) => prepare(request, dependencies)))
 
   // An exchange holds nothing until it is pulled, so there is nothing to acquire; and `generateText` has no use for a
   // stream, which would double its cost.
   return GPTalk.of({
-    model: settings.model,
+    model: Either.getOrUndefined(dependencies)?.settings.model,
     streamText: (request) =>
       Stream.fromChannel(Channel.suspend(() => {
         const exchange = begin("GPTalk.streamText", request)
@@ -296,7 +294,7 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
  * @category layers
  * @example
  * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
- * import * as Config from "effect/Config"
+ * import type * as Config from "effect/Config"
  * import * as Layer from "effect/Layer"
  * import * as GPTalk from "effect-gptalk/GPTalk"
  *
@@ -310,4 +308,4 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
 export const layerConfig = (
   options: Config.Config.Wrap<Options> = defaultOptions
 ): Layer.Layer<GPTalk, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Layer.unwrapEffect(Effect.map(Effect.tap(Config.unwrap(options), validate), layer))
+  Layer.unwrapEffect(Effect.map(Effect.tap(unwrap(options), validate), layer))

@@ -256,9 +256,29 @@ describe("GPTalk.layerConfig, a value that is not valid", () => {
       assert.notInclude(message + printed, secret)
       assert.strictEqual(client.requests.length, 0)
     }))
+
+  it.effect("its name is whole under a provider that is nested", () =>
+    Effect.gen(function*() {
+      const layer = Layer.provide(GPTalk.layerConfig(), MockClient.make().layer)
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.deepInclude(error, { path: ["APP", "GPTALK_RETRIES"] })
+    }).pipe(Effect.withConfigProvider(
+      ConfigProvider.fromMap(new Map([["APP.GPTALK_RETRIES", "x"]])).pipe(ConfigProvider.nested("APP"))
+    )))
 })
 
 describe("GPTalk.layerConfig, with configs of one's own", () => {
+  it.effect.each<Config.Config.Wrap<GPTalk.Options>>([{}, { timeouts: {} }, { headers: {} }])(
+    "without any, the defaults hold: %j",
+    (options) => {
+      const client = MockClient.make()
+      return Effect.gen(function*() {
+        yield* ask.pipe(Effect.provide(Layer.provide(GPTalk.layerConfig(options), client.layer)))
+        assert.strictEqual(client.requests[0]?.url.origin, "https://gptalk.net")
+      })
+    }
+  )
+
   it.effect("options may be configs, nested or whole", () => {
     const client = MockClient.make({ text: () => Effect.never })
     const layer = GPTalk.layerConfig({

@@ -102,6 +102,15 @@ describe("GPTalk errors", () => {
         assert.deepInclude(error, { _tag: "ServiceError", status: 502, detail: "bad gateway" })
       }))
 
+    it.effect.each<readonly [string, unknown]>([
+      ["whose code says that all is well", { code: 0, msg: "the model is loading" }],
+      ["that is nothing but words", "the model is loading"]
+    ])("another status keeps the words of JSON %s", ([_, json]) =>
+      Effect.gen(function*() {
+        const error = yield* failWith("text", always(() => MockClient.json(json, { status: 500 })))
+        assert.deepInclude(error, { _tag: "ServiceError", status: 500, detail: "the model is loading" })
+      }))
+
     it.effect("another status with HTML keeps no words", () =>
       Effect.gen(function*() {
         const error = yield* failWith(
@@ -280,6 +289,16 @@ describe("GPTalk errors", () => {
           detail: "overloaded"
         })
       }))
+
+    it.effect.each([false, 0, {}, []])(
+      "so is one with an error beside a content of %j, which is no text",
+      (content) =>
+        Effect.gen(function*() {
+          const frame = JSON.stringify({ content, msg: "overloaded" })
+          const error = yield* failWith("stream", lines(`data: ${frame}`, "data: [DONE]"))
+          assert.deepInclude(error, { _tag: "ServiceError", detail: "overloaded" })
+        })
+    )
 
     it.effect("text that takes back what was handed on is a ProtocolError", () =>
       Effect.gen(function*() {

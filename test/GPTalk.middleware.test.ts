@@ -1,7 +1,7 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Stream, TestClock, TestServices } from "effect"
+import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Http from "node:http"
 import { clients } from "./utils/clients.js"
@@ -133,6 +133,17 @@ describe("a client with middleware", () => {
       }
     }
   })
+
+  it.effect.each(FaultServer.steps)(
+    "that neither can be interrupted nor minds that its request at %s is aborted is left alone in time",
+    (step) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.flip(ask))
+        yield* TestClock.adjust("1 hour")
+        yield* TestClock.adjust("1 hour")
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "TimeoutError", step, phase: "response" })
+      }).pipe(gptalk(MockClient.make({ [step]: () => Effect.uninterruptible(Effect.never) }).layer, identity))
+  )
 
   it.live("that has read each web response leaves the reply", () =>
     Effect.gen(function*() {

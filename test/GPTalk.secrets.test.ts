@@ -132,6 +132,36 @@ describe("No secret of GPTalk is seen", () => {
     }
   )
 
+  it.effect("in a defect of the client that quotes the URL", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(ask)
+      assert(Exit.isFailure(exit))
+      const [defect] = Cause.defects(exit.cause)
+      assert.deepInclude(defect, { _tag: "ConnectionError", step: "stream" })
+      assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
+    }).pipe(Effect.provide(Layer.provide(
+      GPTalk.layer({ retries: 0 }),
+      MockClient.make({ stream: ({ url }) => Effect.die(new Error(`no ${url.pathname}${url.search}`)) }).layer
+    ))))
+
+  it.effect("but a defect of the client that quotes none is left as it is", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(ask)
+      assert(Exit.isFailure(exit))
+      assert.deepStrictEqual([...Cause.defects(exit.cause)].map(String), ["Error: a bug"])
+    }).pipe(Effect.provide(Layer.provide(
+      GPTalk.layer({ retries: 0 }),
+      MockClient.make({ stream: () => Effect.die(new Error("a bug")) }).layer
+    ))))
+
+  it.effect.each([200, 500])("in an answer of status %s that quotes its own token", (status) =>
+    Effect.gen(function*() {
+      const token = "another-token"
+      const error = yield* failWith("login", () =>
+        MockClient.json({ code: 1, msg: `could not save ${token}`, data: { token } }, { status }))
+      assert.deepInclude(error, { _tag: "ServiceError", detail: "could not save [redacted]" })
+    }))
+
   it.effect("in a frame that carries an error", () =>
     Effect.gen(function*() {
       const error = yield* failWith("stream", () =>

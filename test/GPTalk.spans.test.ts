@@ -74,6 +74,14 @@ describe("GPTalk spans", () => {
       ])
     }))
 
+  it.effect("a call is one where an option of the layer is not valid", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(generate, MockClient.make(), { retries: -1 })
+      assert.deepStrictEqual(spans.map(({ attributes, name }) => [name, attributes.get("error.type")]), [
+        ["GPTalk.generateText", "InvalidRequestError"]
+      ])
+    }))
+
   it.effect("there is no login where none is made", () =>
     Effect.gen(function*() {
       const spans = yield* spansOf(Effect.zipRight(generate, generate), MockClient.make())

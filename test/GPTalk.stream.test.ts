@@ -103,6 +103,15 @@ describe("GPTalk streams", () => {
     }).pipe(provide(streaming(source)))
   })
 
+  it.effect("let go at once of a connection that the consumer leaves, though [DONE] has come", () => {
+    const source = new MockClient.Source()
+    source.emit(MockClient.frame("a") + MockClient.frame("ab") + MockClient.done)
+    return Effect.gen(function*() {
+      yield* Stream.runDrain(Stream.take(stream, 1))
+      assert.isTrue(source.isCancelled)
+    }).pipe(provide(streaming(source)))
+  })
+
   it.effect("do not read without bound after [DONE]", () => {
     const source = new MockClient.Source((self) => {
       if (self.pulls <= 1000) self.emit(": still here\n".repeat(100))

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
@@ -68,55 +69,62 @@ const readText = (
 }
 
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
-  const { response, secrets, step } = answer
-  const status = response.status
+  const { response, step } = answer
+  const { status } = response
   if (step !== "stream" && (status === 401 || status === 403)) {
     return yield* new GPTalkError.AuthenticationError({ step, status })
   }
-  const retryAfter = Fault.retryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
+  const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
   const text = yield* readText(answer).pipe(
     Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
     Effect.orElseSucceed(() => "")
   )
-  const fault = Either.match(Json.parse(text), {
-    onLeft: () => otherType(response) === "HTML" ? {} : { detail: text },
-    onRight: (json) => Fault.serviceFault(json) ?? {}
-  })
-  return yield* Fault.toServiceError(fault, { step, status, secrets, retryAfter })
+  const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
+  return yield* toServiceError(answer, json, Fault.saidBy(json), retryAfter)
 })
 
-/** The token of an answer that cannot be used otherwise: the error text of the same answer may quote it. */
-const tokens = (json: unknown): ReadonlyArray<string> => {
+/** The error of an answer. If the answer has a token, its error text may quote it. */
+const toServiceError = (
+  { response: { status }, secrets, step }: Answer,
+  json: unknown,
+  fault: Fault.ServiceFault,
+  retryAfter: Option.Option<Duration.Duration> = Option.none()
+): GPTalkError.ServiceError => {
   const data = Predicate.isRecord(json) ? json["data"] : undefined
-  return Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
+  const tokens = Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
+  return Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens], retryAfter })
 }
 
 /** What is wrong with a 2xx answer: the error that its JSON holds, or else that it breaks the protocol. */
-const toError = ({ response: { status }, secrets, step }: Answer, json: unknown, issue: string) => {
+const toError = (answer: Answer, json: unknown, issue: string) => {
   const fault = Fault.serviceFault(json)
   return fault === undefined
-    ? new GPTalkError.ProtocolError({ step, issue })
-    : Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens(json)] })
+    ? new GPTalkError.ProtocolError({ step: answer.step, issue })
+    : toServiceError(answer, json, fault)
 }
 
+const holdsData = (json: unknown): boolean => Predicate.isRecord(json) && Boolean(json["data"])
+
 /**
- * The value of a JSON answer. An answer to `text` without `data` is marked as a refusal of the session.
+ * The value of a JSON answer. An answer to `text` without `data`, or with nothing at all, is marked as a refusal of the
+ * session.
  *
  * @internal
  */
 export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> => {
-  const { response, step } = answer
-  if (!isOk(response.status)) return failure(answer)
-  return Effect.flatMap(readText(answer), (text) =>
-    Either.flatMap(
-      Either.mapLeft(Json.parse(text), (issue) => new GPTalkError.ProtocolError({ step, issue })),
-      (json): Either.Either<A, GPTalkError.GPTalkError> =>
-        Either.mapLeft(decodeJson(json), (mismatch) => {
-          const error = toError(answer, json, describe(mismatch))
-          return step === "text" && (!Predicate.isRecord(json) || !json["data"]) ? markRefusal(error) : error
-        })
-    ))
+  if (!isOk(answer.response.status)) return failure(answer)
+  return Effect.flatMap(readText(answer), (text) => {
+    const json = Json.parse(text)
+    return Either.mapLeft(
+      Either.flatMap(json, (json) => Either.mapLeft(decodeJson(json), describe)),
+      (issue) => {
+        const error = toError(answer, Either.getOrUndefined(json), issue)
+        const hasData = Either.match(json, { onLeft: () => text !== "", onRight: holdsData })
+        return answer.step === "text" && !hasData ? markRefusal(error) : error
+      }
+    )
+  })
 }
 
 /**

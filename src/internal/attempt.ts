@@ -5,6 +5,7 @@
  * request, a timeout and the end of the reply all end the attempt in one place.
  */
 import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -52,6 +53,10 @@ export type Close = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 export interface Attempt extends Reply.Reply {
   readonly close: Close
 }
+
+/** A client that cannot be interrupted, and does not react when its request is aborted, is not waited for any longer. */
+const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): Effect.Effect<unknown> =>
+  Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), duration)
 
 /**
  * Begins an attempt: the requests are sent after the delay, whether or not there is a pull.
@@ -133,7 +138,7 @@ export const make = (
         const endStream = Effect.sync(() => {
           if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
         })
-        if (reply.isDone()) {
+        if (reply.progress().isComplete) {
           // The end of the body is near: waiting for it costs less than opening another connection.
           body.linger()
           return endStream
@@ -143,7 +148,10 @@ export const make = (
         running?.unsafeInterruptAsFork(FiberId.none)
         return Effect.zipRight(
           scope === undefined ? Effect.void : Scope.close(scope, exit),
-          Effect.zipRight(running === undefined ? Effect.void : Fiber.await(running), endStream)
+          Effect.zipRight(
+            running === undefined ? Effect.void : awaitAtMost(running, settings.timeouts.response),
+            endStream
+          )
         )
       })
   }

@@ -4,6 +4,7 @@
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Json from "./json.js"
 import * as Settings from "./settings.js"
 
@@ -15,6 +16,22 @@ import * as Settings from "./settings.js"
 export const validate = (options: object): Either.Either<Settings.Settings, ConfigError.ConfigError> =>
   Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
 
+/**
+ * `Config.unwrap`, for options that may be left out or have none in them.
+ *
+ * @internal
+ */
+export const unwrap = <A>(wrapped: Config.Config.Wrap<A>): Config.Config<A> => unwrapAny(wrapped) as Config.Config<A>
+
+const unwrapAny = (wrapped: unknown): Config.Config<unknown> => {
+  if (Config.isConfig(wrapped)) return wrapped
+  if (!Predicate.isRecord(wrapped)) return Config.succeed(wrapped)
+  return Object.entries(wrapped).reduce<Config.Config<object>>(
+    (all, [key, value]) => Config.zipWith(all, unwrapAny(value), (all, one) => ({ ...all, [key]: one })),
+    Config.succeed({})
+  )
+}
+
 /** `usageLimit` is read from `GPTALK_USAGE_LIMIT`. */
 const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, "_$&").toUpperCase()}`
 
@@ -22,20 +39,21 @@ const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, 
  * Validates the value of a variable as the option that it stands for. This is part of the `Config` of the variable: an
  * error of a later step would not name it.
  */
-const checked = <A, B>(
-  config: Config.Config<A>,
-  toOptions: (value: A) => object,
-  select: (settings: Settings.Settings) => B
-): Config.Config<B | undefined> =>
-  Config.mapOrFail(config, (value) => Either.map(validate(toOptions(value)), select)).pipe(
+const read = <A>(
+  name: string,
+  toOptions: (text: string) => object,
+  select: (settings: Settings.Settings) => A
+): Config.Config<A | undefined> =>
+  Config.primitive(name, (text) => Either.map(validate(toOptions(text)), select)).pipe(
+    Config.nested(variable(name)),
     Config.withDefault(undefined)
   )
 
 const option = <Key extends keyof Settings.Settings>(
   key: Key,
-  read: (text: string) => unknown = (text) => text
+  toValue: (text: string) => unknown = (text) => text
 ): Config.Config<Settings.Settings[Key] | undefined> =>
-  checked(Config.string(variable(key)), (text) => ({ [key]: read(text) }), (settings) => settings[key])
+  read(key, (text) => ({ [key]: toValue(text) }), (settings) => settings[key])
 
 const part =
   /(\d*\.?\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
@@ -59,8 +77,8 @@ const duration = (text: string): number | string => {
 }
 
 const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
-  checked(
-    Config.string(variable(`timeout_${phase}`)),
+  read(
+    `timeout_${phase}`,
     (text) => ({ timeouts: { [phase]: duration(text) } }),
     (settings) => settings.timeouts[phase]
   )

@@ -22,8 +22,13 @@ export interface Exchange {
   readonly close: Attempt.Close
 }
 
-/** @internal */
-export interface Asked {
+/**
+ * What a call needs, once its request and the options of its layer are validated.
+ *
+ * @internal
+ */
+export interface Prepared {
+  readonly dependencies: Attempt.Dependencies
   readonly question: Question
   /** The messages that the question was made of: the service may quote one of them alone. */
   readonly words: ReadonlyArray<string>
@@ -53,11 +58,7 @@ const retryDelay = (
 }
 
 /** @internal */
-export const make = (
-  dependencies: Attempt.Dependencies,
-  name: string,
-  asked: Either.Either<Asked, GPTalkError>
-): Exchange => {
+export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError>): Exchange => {
   let attempt: Attempt.Attempt | undefined
   let pull: Pull | undefined
   let count = 0
@@ -71,7 +72,7 @@ export const make = (
       return closing ?? Effect.void
     })
 
-  const firstDeltas = (call: Attempt.Call): Next =>
+  const firstDeltas = (dependencies: Attempt.Dependencies, call: Attempt.Call): Next =>
     Effect.catchAll(
       Effect.suspend(() => (attempt ??= Attempt.make(dependencies, call, delay)).pull()),
       (error) =>
@@ -83,7 +84,7 @@ export const make = (
           }),
           // A pull that is interrupted in between fails again the next time, and must not count as two retries.
           Effect.uninterruptible,
-          Effect.zipRight(firstDeltas(call))
+          Effect.zipRight(firstDeltas(dependencies, call))
         )
     )
 
@@ -97,12 +98,12 @@ export const make = (
         Effect.map(() => Span.end(span, clock, exit))
       )
     Telemetry.describeCall(span)
-    const { question, words } = yield* asked
+    const { dependencies, question, words } = yield* prepared
     Telemetry.describeRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
-      Effect.tap(firstDeltas(call), (deltas) => {
+      Effect.tap(firstDeltas(dependencies, call), (deltas) => {
         pull = attempt?.pull
         return deltas && Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
       })

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
-import { redact } from "./redact.js"
+import { quotes, redact } from "./redact.js"
 
 /** @internal */
 export interface ServiceFault {
@@ -24,6 +24,21 @@ const isWords = (value: unknown): value is string => typeof value === "string" &
 const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isWords(value)
 
 /**
+ * What a JSON body or frame says of an error, if it is one.
+ *
+ * @internal
+ */
+export const saidBy = (json: unknown): ServiceFault => {
+  if (!Predicate.isRecord(json)) return { detail: isWords(json) ? json : undefined }
+  const { error } = json
+  const nested = Predicate.isRecord(error) ? error : {}
+  return {
+    code: [json["code"], nested["code"]].find(isCode),
+    detail: [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
+  }
+}
+
+/**
  * The error that a JSON body or frame holds in place of what was asked for, if any. A `code` of 0 or 200, with its
  * `msg`, is not an error. Beside a `content`, a message without a code is none either.
  *
@@ -31,14 +46,9 @@ const isCode = (value: unknown): value is number | string => Number.isFinite(val
  */
 export const serviceFault = (json: unknown, hasContent = false): ServiceFault | undefined => {
   if (!Predicate.isRecord(json)) return undefined
-  const { error } = json
-  const nested = Predicate.isRecord(error) ? error : {}
-  const code = [json["code"], nested["code"]].find(isCode)
-  const detail = [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
-  const isSilent = (code ?? (hasContent ? undefined : detail)) === undefined
-  return !isError(error) && (isSilent || successCodes.includes(code))
-    ? undefined
-    : { code, detail }
+  const fault = saidBy(json)
+  const isSilent = (fault.code ?? (hasContent ? undefined : fault.detail)) === undefined
+  return !isError(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
 }
 
 /** @internal */
@@ -48,7 +58,7 @@ export const toServiceError = (
     readonly step: GPTalkError.Step
     readonly status: number
     readonly secrets: ReadonlyArray<string>
-    readonly retryAfter?: Option.Option<Duration.Duration>
+    readonly retryAfter?: Option.Option<Duration.Duration> | undefined
   }
 ): GPTalkError.ServiceError =>
   new GPTalkError.ServiceError({
@@ -67,7 +77,7 @@ const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
  *
  * @internal
  */
-export const retryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
+export const parseRetryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const value = header?.trim() ?? ""
   if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), maxSeconds)))
   // The form that ends with the year names no time zone. Like the others, it means GMT.
@@ -93,14 +103,17 @@ const innermost = (error: unknown, depth = 8): unknown => {
 }
 
 /**
- * Whether the error, or one within it, holds its request.
+ * Whether the error, or one within it, holds its request or quotes a secret.
  *
  * @internal
  */
-export const holdsRequest = (error: unknown, depth = 8): boolean =>
-  isPlatformError(error) ||
-  (depth > 0 && Predicate.isRecord(error) &&
-    [error["cause"], error["errors"]].flat().some((inner) => holdsRequest(inner, depth - 1)))
+export const isUnsafe = (error: unknown, secrets: ReadonlyArray<string>, depth = 8): boolean =>
+  isPlatformError(error) || (
+    depth > 0 && Predicate.isRecord(error) && (
+      quotes(String(error["message"]), secrets) ||
+      [error["cause"], error["errors"]].flat().some((inner) => isUnsafe(inner, secrets, depth - 1))
+    )
+  )
 
 /** @internal */
 export const toConnectionError = (

@@ -144,12 +144,12 @@ export class FrameDecoder {
     const json = Json.parse(payload)
     if (Either.isLeft(json)) return this.#passOver(json.left)
     const { content } = Predicate.isRecord(json.right) ? json.right : {}
-    const hasContent = content !== undefined && content !== null
+    const hasText = typeof content === "string"
     // An empty content counts as none beside what can only be an error.
-    const fault = hasContent && content !== "" ? undefined : Fault.serviceFault(json.right, hasContent)
+    const fault = hasText && content !== "" ? undefined : Fault.serviceFault(json.right, hasText)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
-    } else if (hasContent) {
+    } else if (content !== undefined && content !== null) {
       const frame = decodeFrame(json.right)
       if (Either.isLeft(frame)) this.#passOver(describe(frame.left))
       else this.#readText(frame.right.content, line, deltas)

@@ -87,6 +87,14 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
   return clean
 }
 
+/**
+ * Whether a whole secret stands in the text, if it is not one that occurs by chance.
+ *
+ * @internal
+ */
+export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
+  secrets.some((secret) => secret.length >= shortestPiece && text.includes(secret))
+
 /** @internal */
 export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
   // Far more than is shown, and far less than would make the search slow.

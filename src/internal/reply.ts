@@ -28,8 +28,6 @@ export type Pull = () => Next
 /** @internal */
 export interface Reply {
   readonly pull: Pull
-  /** Whether `[DONE]` has arrived. */
-  readonly isDone: () => boolean
   /** Whether the consumer has asked for more and has not got it yet. */
   readonly isPulled: () => boolean
   /** Whether the consumer has reached the end of the reply, and how many deltas have arrived. */
@@ -107,7 +105,6 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
 
   return {
     pull,
-    isDone: () => decoder.outcome?._tag === "Done",
     isPulled: () => deadline.isPulled,
     progress: () => ({ isComplete, deltas: deltaCount })
   }

@@ -93,7 +93,7 @@ const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Ef
 
 /**
  * Turns a failure of the client into a response or an error of ours. A client may take a status for a failure: its
- * response is still an answer. A defect may hold the request, which must not get out that way either.
+ * response is still an answer. A defect may hold the request, or quote it, which must not get out that way either.
  */
 const recover = (
   cause: Cause.Cause<HttpClientError.HttpClientError>,
@@ -106,7 +106,7 @@ const recover = (
         : Effect.fail(Fault.toConnectionError(error, options))
     ),
     Effect.catchAllDefect((defect) =>
-      Effect.die(Fault.holdsRequest(defect) ? Fault.toConnectionError(defect, options) : defect)
+      Effect.die(Fault.isUnsafe(defect, options.secrets) ? Fault.toConnectionError(defect, options) : defect)
     )
   )
 
