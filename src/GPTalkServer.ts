@@ -115,11 +115,9 @@ const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean 
 /**
  * Spans of the HTTP server carry the URL, and that of `stream` the stream token.
  */
-const withoutStreamSpans: Layer.Layer<never> = Layer.scopedDiscard(
-  Effect.locallyScopedWith(
-    HttpMiddleware.currentTracerDisabledWhen,
-    (previous) => (request: HttpServerRequest.HttpServerRequest) => isStreamRequest(request) || previous(request)
-  )
+const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
+  HttpMiddleware.currentTracerDisabledWhen,
+  (previous) => (request) => isStreamRequest(request) || previous(request)
 )
 
 /**
@@ -174,6 +172,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
     const responder = yield* Responder.Responder
     const replies = yield* Running.make
+    let places = settings.maxReplies
     const bodies = { maxSize: settings.maxBodySize, running: yield* Running.make, scope: yield* Effect.scope }
     const store = new SessionStore(settings)
 
@@ -215,9 +214,11 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* refuse(400, "a token is needed")
-      if (replies.size >= settings.maxReplies) return yield* refuse(429, "too many replies are running")
+      if (places <= 0) return yield* refuse(429, "too many replies are running")
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
+      // Until the request ends, and not only from when the reply begins: many may be asked for before one begins.
+      yield* Effect.acquireRelease(Effect.sync(() => places--), () => Effect.sync(() => places++))
       const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
       const reply = Connection.channel(Running.channel(frames, replies), request)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {

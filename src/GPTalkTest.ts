@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Step } from "./GPTalkError.js"
 import * as GPTalkServer from "./GPTalkServer.js"
@@ -297,7 +298,7 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     step: Step,
     request: HttpClientRequest.HttpClientRequest,
     url: URL
-  ): Effect.fn.Return<Memory.Answer, HttpClientError.RequestError> {
+  ): Effect.fn.Return<Memory.Answer, HttpClientError.RequestError, Scope.Scope> {
     const { authorization, ...headers } = request.headers
     const count = received.filter((other) => other.step === step).length
     received.push({
@@ -321,7 +322,7 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
   const client = HttpClient.make((request, url) => {
     const step = stepOf(url)
     return Effect.map(
-      step === undefined ? serve(request, url) : respond(step, request, url),
+      Memory.untilBodyEnds(step === undefined ? serve(request, url) : respond(step, request, url)),
       (answer) => Memory.toClientResponse(request, answer)
     )
   })

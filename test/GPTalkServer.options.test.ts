@@ -1,6 +1,6 @@
 import { HttpLayerRouter } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { Array, Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
 import * as TestServer from "./utils/TestServer.js"
@@ -76,6 +76,21 @@ describe("GPTalkServer options", () => {
         const { body, status } = yield* TestServer.stream(server, token)
         assert.strictEqual(status, 200)
         assert.include(body, "[DONE]")
+      }))
+
+    it.scopedLive("replies count from when they are asked for, however late they begin", () =>
+      Effect.gen(function*() {
+        const slow = HttpLayerRouter.middleware(
+          (app) => Effect.tap(app, () => Effect.sleep("50 millis")),
+          { global: true }
+        )
+        const responder = Responder.make(() => Stream.fromEffect(Effect.as(Effect.sleep("1 second"), "a")))
+        const server = yield* TestServer.make({ maxReplies: 2, responder, middleware: slow })
+        const tokens = yield* Effect.all(Array.makeBy(6, () => TestServer.newStreamToken(server)))
+        const answers = yield* Effect.forEach(tokens, (token) => TestServer.stream(server, token), {
+          concurrency: "unbounded"
+        })
+        assert.deepStrictEqual(answers.map(({ status }) => status).sort(), [200, 200, 429, 429, 429, 429])
       }))
 
     it.scopedLive("a reply that its client has left makes room", () =>

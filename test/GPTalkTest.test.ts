@@ -316,6 +316,35 @@ describe("GPTalkTest", () => {
       assert.deepStrictEqual((yield* steps).filter((step) => step === "login").length, 2)
     }).pipe(Effect.provide(layer({ server: { usageLimit: 1 } }))))
 
+  describe("maxReplies of the server", () => {
+    const server = { maxReplies: 2 }
+
+    it.effect("bounds the replies that run at once", () =>
+      Effect.gen(function*() {
+        const calls = yield* Effect.fork(Effect.all(Arr.makeBy(5, () => Effect.either(program)), {
+          concurrency: "unbounded"
+        }))
+        yield* TestClock.adjust("1 second")
+        const tags = (yield* Fiber.join(calls)).map((reply) => reply._tag === "Right" ? "reply" : reply.left._tag)
+        assert.deepStrictEqual(tags.sort(), ["RateLimitError", "RateLimitError", "RateLimitError", "reply", "reply"])
+      }).pipe(Effect.provide(layer({
+        server,
+        replies: () => Stream.fromEffect(Effect.as(Effect.sleep("1 second"), "Hi!"))
+      }))))
+
+    it.effect("counts none that has ended, in whatever way", () =>
+      Effect.gen(function*() {
+        yield* Effect.exit(program)
+        yield* Effect.exit(program)
+        yield* Stream.runDrain(Stream.take(GPTalk.streamText({ prompt: "Say hi" }), 1))
+        assert.strictEqual(yield* program, "You said: Say hi")
+        assert.strictEqual(yield* program, "You said: Say hi")
+      }).pipe(Effect.provide(layer({
+        server,
+        faults: { stream: [GPTalkTest.cutOff(), GPTalkTest.end({ after: 1 })] }
+      }))))
+  })
+
   it.effect("the service may be anywhere below its host", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* program, "Hi!")

@@ -11,7 +11,9 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Fault } from "../GPTalkTest.js"
@@ -73,7 +75,7 @@ const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerRespon
 })
 
 /**
- * Answers requests from the routes.
+ * Answers requests from the routes. A request ends with its scope.
  *
  * @internal
  */
@@ -82,17 +84,28 @@ export const make = Effect.fnUntraced(function*(routes: Layer.Layer<never, never
     // Or else the router would be that of the program, and the routes stand beside its own.
     Effect.provideServiceEffect(Layer.CurrentMemoMap, Layer.makeMemoMap)
   )
-  return (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Answer> =>
+  return (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Answer, never, Scope.Scope> =>
     app.pipe(
       Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 404 }))),
-      Effect.scoped,
       Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(toWebRequest(request, url))),
       // The routes run in the caller's fiber, but what they set and note is not for the caller.
       Effect.locally(HttpMiddleware.loggerDisabled, true),
-      Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context)),
+      Effect.mapInputContext((context: Context.Context<Scope.Scope>) => Context.omit(Tracer.ParentSpan)(context)),
       Effect.map(toAnswer)
     )
 })
+
+/**
+ * Keeps the scope of a request open until the body of its answer has been read, as a server on a network does.
+ *
+ * @internal
+ */
+export const untilBodyEnds = <E>(answer: Effect.Effect<Answer, E, Scope.Scope>): Effect.Effect<Answer, E> =>
+  Effect.flatMap(Scope.make(), (scope) =>
+    Scope.extend(answer, scope).pipe(
+      Effect.map((answer) => ({ ...answer, body: Stream.ensuring(answer.body, Scope.close(scope, Exit.void)) })),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    ))
 
 /** @internal */
 export const textAnswer = (status: number, body: string, headers: Readonly<Record<string, string>>): Answer => ({
