@@ -49,12 +49,15 @@ export const layer = (
       }))
   )
 
+/** How long to wait for a tunnel, in milliseconds: undici waits on when the request that needed it has gone. */
+const tunnelTimeout = 30_000
+
 /** The codes of errors after which undici opens another connection, and yet another one if that fails. */
 const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
 
 /**
- * A pool in which a tunnel that breaks before it is used fails the request that needs it. Without this, undici would
- * open tunnels without end, even when no request waits for one any more.
+ * A pool in which a tunnel that breaks before it is used, or takes too long, fails the request that needs it. Without
+ * this, undici would open tunnels without end, even when no request waits for one any more.
  */
 const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Dispatcher => {
   const { connect } = options
@@ -63,12 +66,13 @@ const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Disp
     ...options,
     connect: (target, callback) => {
       const fail = (message: string) => callback(Object.assign(new Error(message), { code: "ECONNRESET" }), null)
-      return connect(target, (...[error, socket]) => {
+      const options = { ...target, signal: AbortSignal.timeout(tunnelTimeout) }
+      return connect(options, (...[error, socket]) => {
         if (error !== null) {
           if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) fail(error.message)
           else callback(error, null)
         } else if (socket.readableLength > 0) {
-          // A web server that takes CONNECT for a question, and answers it.
+          // Bytes before any were sent: a web server in the place of the proxy has answered CONNECT with a page.
           socket.destroy()
           fail("the proxy opens no tunnels")
         } else callback(null, socket)
@@ -108,43 +112,45 @@ const basic = (url: URL): string =>
   `Basic ${Encoding.encodeBase64(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
 
 /**
- * The variable that is used, with its value: the lower-case one if both are set. If none is set, the value is empty:
- * without a value, undici would read the environment itself.
+ * The value of the variable with the lower-case name, or else of that with the upper-case one. Without either it is
+ * empty, since without a value undici would read the environment itself.
  */
-const readEnv = (name: string): Config.Config<readonly [name: string, value: string]> =>
-  Config.map(
-    Config.all([name.toLowerCase(), name].map((name) =>
-      Config.map(Config.option(Config.string(name)), Option.map((value) => [name, value] as const))
-    )),
-    (found) =>
-      Option.getOrElse(Option.firstSomeOf(found), () => [name, ""] as const)
+const readEnv = (
+  name: string,
+  parse: (value: string) => Either.Either<string, ConfigError.ConfigError>
+): Effect.Effect<string, ConfigError.ConfigError> => {
+  const read = (name: string) =>
+    Config.nested(
+      Config.primitive("a value", (value) =>
+        value.trim() === "" ? Either.left(ConfigError.MissingData([], "Expected a value, found none")) : parse(value)),
+      name
+    )
+  // An alternative within the `Config` would hide which of the two is invalid.
+  return Effect.flatMap(
+    Config.option(read(name.toLowerCase())),
+    Option.match({ onSome: Effect.succeed, onNone: () => Config.withDefault(read(name), "") })
   )
+}
 
 /**
  * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both. It
  * refuses a path.
  */
 const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
-  value.trim() === ""
-    ? Either.right("")
-    : Either.flatMap(parse(value), (url) =>
-      (url.username === "") === (url.password === "")
-        ? Either.right(new URL("/", url).href)
-        : Either.left(invalid("it must have a user and a password, or neither")))
+  Either.flatMap(parse(value), (url) =>
+    (url.username === "") === (url.password === "")
+      ? Either.right(new URL("/", url).href)
+      : Either.left(invalid("it must have a user and a password, or neither")))
 
 /**
  * undici knows `*` only as the whole value, and takes the end of an IPv6 address without brackets for a port.
  */
-const parseNoProxy = (value: string): string => {
+const parseNoProxy = (value: string): Either.Either<string> => {
   const hosts = value.split(/[,\s]+/)
-  return hosts.includes("*") ? "*" : hosts.map((host) => /^[^[]*:.*:/.test(host) ? `[${host}]` : host).join(",")
-}
-
-const proxyFrom = (name: string): Config.Config<string> =>
-  Config.mapOrFail(
-    readEnv(name),
-    ([name, value]) => Either.mapLeft(parseEnv(value), ConfigError.prefixed([name]))
+  return Either.right(
+    hosts.includes("*") ? "*" : hosts.map((host) => /^[^[]*:.*:/.test(host) ? `[${host}]` : host).join(",")
   )
+}
 
 /**
  * The proxies of the environment, read with `Config`:
@@ -154,8 +160,7 @@ const proxyFrom = (name: string): Config.Config<string> =>
  * - `NO_PROXY`: the hosts to connect to directly, separated by commas or spaces: `example.com` (with its subdomains),
  *   `example.com:8080`, `::1`, or `*` for all hosts.
  *
- * The lower-case name of a variable takes precedence. If neither name is set, or the value is empty, there is no proxy.
- * An invalid value is a `ConfigError` that names its variable. The connections are closed with the layer.
+ * The lower-case name of a variable takes precedence. A variable with an empty value counts as not set. An invalid value is a `ConfigError` that names its variable. The connections are closed with the layer.
  *
  * @since 0.1.0
  * @category layers
@@ -168,10 +173,10 @@ const proxyFrom = (name: string): Config.Config<string> =>
  */
 export const layerEnv: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError> = fromDispatcher(
   Effect.map(
-    Config.all({
-      httpProxy: proxyFrom("HTTP_PROXY"),
-      httpsProxy: proxyFrom("HTTPS_PROXY"),
-      noProxy: Config.map(readEnv("NO_PROXY"), ([, value]) => parseNoProxy(value))
+    Effect.all({
+      httpProxy: readEnv("HTTP_PROXY", parseEnv),
+      httpsProxy: readEnv("HTTPS_PROXY", parseEnv),
+      noProxy: readEnv("NO_PROXY", parseNoProxy)
     }),
     (options) => new Undici.EnvHttpProxyAgent({ ...options, factory: poolOf })
   )

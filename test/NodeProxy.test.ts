@@ -7,6 +7,7 @@ import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
@@ -15,7 +16,9 @@ import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Os from "node:os"
 import * as Util from "node:util"
-import { listen, makeClosingProxy, makeProxy, makeService, makeWebServer } from "./utils/proxies.js"
+import { vi } from "vitest"
+import { eventually } from "./utils/eventually.js"
+import { listen, makeClosingProxy, makeProxy, makeService, makeSilentProxy, makeWebServer } from "./utils/proxies.js"
 
 const secret = "pä:ss/w@rd"
 const credentials = `user:${encodeURIComponent(secret)}`
@@ -141,6 +144,25 @@ describe("NodeProxy", () => {
         assert.strictEqual(server.asked.count, 1)
       }))
 
+    it.scopedLive("hangs up on a proxy that does not answer in time, though nobody waits any more", () =>
+      Effect.gen(function*() {
+        const proxy = yield* makeSilentProxy
+        const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation((millis) => {
+          assert.strictEqual(millis, 30_000)
+          const controller = new AbortController()
+          setTimeout(() => controller.abort(), 300)
+          return controller.signal
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => timeout.mockRestore()))
+        yield* Effect.gen(function*() {
+          const client = yield* HttpClient.HttpClient
+          const request = yield* Effect.fork(client.get("http://127.0.0.1:9"))
+          yield* eventually(() => assert.strictEqual(proxy.sockets.open, 1))
+          yield* Fiber.interrupt(request)
+          yield* eventually(() => assert.strictEqual(proxy.sockets.open, 0))
+        }).pipe(Effect.provide(NodeProxy.layer(proxy.url)))
+      }))
+
     it.scopedLive("prints the password nowhere", () =>
       Effect.gen(function*() {
         const service = yield* makeService()
@@ -197,8 +219,7 @@ describe("NodeProxy", () => {
           yield* Effect.scoped(Effect.flatMap(client.get(service.url + Protocol.paths.login), (_) => _.text))
           assert.isAtLeast(proxy.sockets.open, 1)
         }).pipe(Effect.provide(NodeProxy.layer(proxy.url)))
-        yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => proxy.sockets.open === 0, times: 40 }))
-        assert.strictEqual(proxy.sockets.open, 0)
+        yield* eventually(() => assert.strictEqual(proxy.sockets.open, 0))
       }))
 
     it.scopedLive("closes the stream at the service when the consumer stops", () =>
@@ -208,8 +229,7 @@ describe("NodeProxy", () => {
         yield* Effect.gen(function*() {
           const deltas = yield* GPTalk.streamText({ prompt: "Hi" }).pipe(Stream.take(1), Stream.runCollect)
           assert.deepStrictEqual(Array.from(deltas), ["Hel"])
-          yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => service.streams.open === 0, times: 40 }))
-          assert.strictEqual(service.streams.open, 0)
+          yield* eventually(() => assert.strictEqual(service.streams.open, 0))
         }).pipe(Effect.provide(GPTalk.layer({ url: service.url }).pipe(Layer.provide(NodeProxy.layer(proxy.url)))))
       }))
   })
@@ -296,6 +316,22 @@ describe("NodeProxy", () => {
         const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: proxy.url }))
         yield* Effect.exit(talk(`https://127.0.0.1:${port}`, layer))
         assert.deepStrictEqual(proxy.targets, [`127.0.0.1:${port}`])
+      }))
+
+    it.scopedLive("takes an empty variable for one that is not set", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, http_proxy: "", no_proxy: " " }))
+        assert.strictEqual(yield* talk(service.url, layer), "Hello")
+        assert.isAtLeast(proxy.targets.length, 1)
+      }))
+
+    it.effect("names a variable with the prefix of a nested provider", () =>
+      Effect.gen(function*() {
+        const provider = ConfigProvider.fromMap(new Map([["APP.HTTP_PROXY", "x"]])).pipe(ConfigProvider.nested("APP"))
+        const error = yield* Effect.withConfigProvider(buildError(NodeProxy.layerEnv), provider)
+        assert.deepInclude(error, { path: ["APP", "HTTP_PROXY"] })
       }))
 
     it.scopedLive("reads no environment but the one of Config", () =>

@@ -73,6 +73,19 @@ export const makeClosingProxy = Effect.gen(function*() {
   return { url: `http://127.0.0.1:${yield* listen(server)}`, asked }
 })
 
+/** A proxy that never answers, and how many connections to it are open. */
+export const makeSilentProxy = Effect.gen(function*() {
+  const sockets = { open: 0 }
+  const server = Http.createServer()
+  server.on("connect", (_, socket) => {
+    sockets.open++
+    socket.on("close", () => sockets.open--)
+    socket.on("end", () => socket.end())
+    socket.resume()
+  })
+  return { url: `http://127.0.0.1:${yield* listen(server)}`, sockets }
+})
+
 /** A web server that answers whatever it is asked, a tunnel too, with a page. */
 export const makeWebServer = Effect.gen(function*() {
   const asked = { count: 0 }
