@@ -139,7 +139,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * and get the router's own 404.
  *
  * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform. URLs of
- * `stream`, which contain a token, stay out of the HTTP server's log and spans.
+ * `stream`, which contain a token, stay out of the HTTP server's log and spans. If you switch off spans yourself, as with
+ * `HttpMiddleware.withTracerDisabledForUrls`, do so around the whole server: around this layer, that undoes it.
  *
  * With an invalid option the layer dies when it is built.
  *

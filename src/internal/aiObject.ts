@@ -76,7 +76,7 @@ function* objectsOf(text: string): Generator<Found> {
 }
 
 /**
- * The source of the first object that the schema decodes, or why there is none, without quoting the reply.
+ * The source of the first object that the schema decodes, or why there is none, without quoting a value of the reply.
  *
  * If the schema decodes none, it is the first object that fits the encoded side of the schema: its transformations may
  * need services, which are not available here.
@@ -84,15 +84,17 @@ function* objectsOf(text: string): Generator<Found> {
  * @internal
  */
 export const findObject = (text: string, schema: Schema.Schema.Any): Either.Either<string, string> => {
-  const decodeEncoded = Schema.decodeUnknownEither(Schema.encodedSchema(schema))
-  const decode = Schema.decodeUnknownEither(schema as Schema.Schema<unknown, unknown>)
+  // A transformation of the program may throw, and what is nested too deep makes any schema do so.
+  const decodeEncoded = Option.liftThrowable(Schema.decodeUnknownEither(Schema.encodedSchema(schema)))
+  const decode = Option.liftThrowable(Schema.decodeUnknownEither(schema as Schema.Schema<unknown, unknown>))
   let fitting: string | undefined
   let issue: string | undefined
   for (const { source, value } of objectsOf(text)) {
-    if (Either.isRight(decode(value))) return Either.right(source)
+    if (Option.exists(decode(value), Either.isRight)) return Either.right(source)
     const encoded = decodeEncoded(value)
-    if (Either.isRight(encoded)) fitting ??= source
-    else issue ??= describe(encoded.left)
+    if (Option.isNone(encoded)) issue ??= "decoding it throws an error"
+    else if (Either.isRight(encoded.value)) fitting ??= source
+    else issue ??= describe(encoded.value.left)
   }
   if (fitting !== undefined) return Either.right(fitting)
   return Either.left(

@@ -32,6 +32,30 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("{\"name\":\"A\",\"n\":\"one\"} " + object, Answer), Either.right(object))
   })
 
+  it("goes past one at which the schema throws", () => {
+    const ThrowingDate = Schema.transform(Schema.String, Schema.String, {
+      decode: (text) => new Date(text).toISOString(),
+      encode: (text) => text
+    })
+    const text = "For example {\"at\":\"noon\"}. Here: {\"at\":\"2020-01-01\"}"
+    assert.deepStrictEqual(
+      findObject(text, Schema.Struct({ at: ThrowingDate })),
+      Either.right("{\"at\":\"2020-01-01\"}")
+    )
+  })
+
+  it("gives up on one that is nested too deep to decode", () => {
+    interface Tree {
+      readonly kids: ReadonlyArray<Tree>
+    }
+    const Tree: Schema.Schema<Tree> = Schema.Struct({ kids: Schema.Array(Schema.suspend(() => Tree)) })
+    const depth = 5000
+    assert.deepStrictEqual(
+      findObject("{\"kids\":[".repeat(depth) + "]}".repeat(depth), Tree),
+      Either.left("No JSON object that fits the schema was found in the reply: decoding it throws an error")
+    )
+  })
+
   it("gives one that looks right where none is decoded, or only a service could", () => {
     class Factor extends Context.Tag("Factor")<Factor, number>() {}
     const Times = Schema.transformOrFail(Schema.Number, Schema.Number, {
