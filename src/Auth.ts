@@ -208,7 +208,7 @@ const makeWith = Effect.fnUntraced(function*(
    * Runs `use` with a session whose id is `from` or higher. If the service refuses that session, `use` runs once more,
    * with a session whose login begins after the refused run began.
    */
-  const attempt = <A, E, R>(
+  const lend = <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>,
     from = 0,
     isLast = false
@@ -216,7 +216,7 @@ const makeWith = Effect.fnUntraced(function*(
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
-        // To wait for what is there already costs as much as the rest of this.
+        // Awaiting a `Deferred` that is done already would cost as much as the rest of this.
         const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
           onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
@@ -224,14 +224,14 @@ const makeWith = Effect.fnUntraced(function*(
             Effect.flatMap(Ref.get(ref), (sessions) => {
               // Others who waited for the same login may know by now that it was in vain.
               if (Sessions.isRefused(sessions, id)) {
-                return Effect.zipRight(giveBack, restore(attempt(use, id + 1, isLast)))
+                return Effect.zipRight(giveBack, restore(lend(use, id + 1, isLast)))
               }
               return Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
                 onFailure: (cause) => {
                   const isRefused = Option.exists(Cause.failureOption(cause), isRefusal)
                   return Effect.zipRight(
                     isRefused ? modify((_) => Sessions.refuse(_, id)) : giveBack,
-                    isRefused && !isLast ? restore(attempt(use, sessions.nextId, true)) : Effect.failCause(cause)
+                    isRefused && !isLast ? restore(lend(use, sessions.nextId, true)) : Effect.failCause(cause)
                   )
                 },
                 onSuccess: (value) =>
@@ -243,7 +243,7 @@ const makeWith = Effect.fnUntraced(function*(
     )
 
   return Auth.of({
-    withToken: (use) => attempt(use),
+    withToken: (use) => lend(use),
     status: Effect.map(Ref.get(ref), (sessions) => {
       const session = Sessions.newest(sessions)
       return session?.expiresAt === undefined

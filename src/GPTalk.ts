@@ -273,6 +273,9 @@ export const layerWithoutAuth = (
 /**
  * GPTalk with an `Auth` of its own. An invalid option fails each call with `InvalidRequestError`.
  *
+ * With `FetchHttpClient`, provide a `RequestInit` to the program: one that is provided to the client's layer alone is
+ * replaced, since redirects are not followed.
+ *
  * @since 0.1.0
  * @category layers
  */

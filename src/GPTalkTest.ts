@@ -274,7 +274,7 @@ export const line = (line: string, options?: { readonly after?: number | undefin
  *   }).pipe(Effect.provide(GPTalk.layer().pipe(Layer.provide(GPTalkTest.layerHttpClient({ replies: ["Hi!"] }))))))
  */
 export const layerHttpClient = (options?: Options): Layer.Layer<HttpClient.HttpClient | Requests> =>
-  Layer.scopedContext(Effect.suspend(() => make(options ?? {})))
+  Layer.scopedContext(make(options ?? {}))
 
 const decodeText = Schema.decodeUnknownOption(Schema.parseJson(Protocol.TextRequest))
 

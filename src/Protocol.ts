@@ -103,18 +103,18 @@ export interface LoginRequest extends Schema.Schema.Type<typeof LoginRequest> {}
  * @since 0.1.0
  * @category schemas
  */
-export const LoginAnswer = Schema.Struct({
+export const LoginResponse = Schema.Struct({
   data: Schema.Struct({
     token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token that can stand in a header" })),
     expires_at: Schema.Finite
   })
-}).annotations({ identifier: "LoginAnswer" })
+}).annotations({ identifier: "LoginResponse" })
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export interface LoginAnswer extends Schema.Schema.Type<typeof LoginAnswer> {}
+export interface LoginResponse extends Schema.Schema.Type<typeof LoginResponse> {}
 
 /**
  * The body of `text`. `content` is the prompt, `prompt` the system prompt; `created_at` is in Unix seconds.
@@ -149,15 +149,15 @@ export interface TextRequest extends Schema.Schema.Type<typeof TextRequest> {}
  * @since 0.1.0
  * @category schemas
  */
-export const TextAnswer = Schema.Struct({
+export const TextResponse = Schema.Struct({
   data: Schema.Struct({ token: Schema.NonEmptyString })
-}).annotations({ identifier: "TextAnswer" })
+}).annotations({ identifier: "TextResponse" })
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export interface TextAnswer extends Schema.Schema.Type<typeof TextAnswer> {}
+export interface TextResponse extends Schema.Schema.Type<typeof TextResponse> {}
 
 /**
  * One frame of `stream`: the whole reply so far. It may have other fields.

@@ -128,7 +128,7 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
     )
 
     return parts.pipe(
-      Stream.catchAllCause((cause) => Stream.failCause(toModelErrors(cause))),
+      Stream.mapErrorCause(toModelErrors),
       Stream.mapEffect(handle),
       Stream.filter((delta) => delta !== ""),
       Stream.concat(end)

@@ -73,16 +73,16 @@ describe("Protocol", () => {
   })
 
   it("a login answer needs a token and an expiry", () => {
-    assert.isTrue(accepts(Protocol.LoginAnswer, { code: 0, data: { token: "t", expires_at: 1.5, more: true } }))
-    assert.isFalse(accepts(Protocol.LoginAnswer, { data: { token: "", expires_at: 1 } }))
-    assert.isFalse(accepts(Protocol.LoginAnswer, { data: { token: "t" } }))
-    assert.isFalse(accepts(Protocol.LoginAnswer, { data: { token: "t", expires_at: NaN } }))
+    assert.isTrue(accepts(Protocol.LoginResponse, { code: 0, data: { token: "t", expires_at: 1.5, more: true } }))
+    assert.isFalse(accepts(Protocol.LoginResponse, { data: { token: "", expires_at: 1 } }))
+    assert.isFalse(accepts(Protocol.LoginResponse, { data: { token: "t" } }))
+    assert.isFalse(accepts(Protocol.LoginResponse, { data: { token: "t", expires_at: NaN } }))
   })
 
   it("a text answer needs a token", () => {
-    assert.isTrue(accepts(Protocol.TextAnswer, { data: { token: "t" } }))
-    assert.isFalse(accepts(Protocol.TextAnswer, { data: { token: 1 } }))
-    assert.isFalse(accepts(Protocol.TextAnswer, {}))
+    assert.isTrue(accepts(Protocol.TextResponse, { data: { token: "t" } }))
+    assert.isFalse(accepts(Protocol.TextResponse, { data: { token: 1 } }))
+    assert.isFalse(accepts(Protocol.TextResponse, {}))
   })
 
   it("a text request is the table of the protocol", () => {

@@ -18,16 +18,20 @@ interface NodeSocket {
   readonly destroy: () => unknown
 }
 
+const isNodeSocket = (value: unknown): value is NodeSocket =>
+  Predicate.hasProperty(value, "on") && Predicate.hasProperty(value, "destroyed")
+
 /** None of a web request, nor of an adapter that has no real connection. */
 const socketOf = ({ source }: HttpServerRequest.HttpServerRequest): NodeSocket | undefined =>
-  Predicate.hasProperty(source, "socket") && Predicate.hasProperty(source.socket, "on")
-    ? source.socket as unknown as NodeSocket
-    : undefined
+  Predicate.hasProperty(source, "socket") && isNodeSocket(source.socket) ? source.socket : undefined
+
+const isUpgrade = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
+  Predicate.hasProperty(source, "upgrade") && source.upgrade === true
 
 /**
- * Refuses a request that asks for another protocol, as `curl --http2` and Java's client do by default. Where a server
- * listens for these, Node gives their connection away, with the body unread. It would stay open until the client closes
- * it, also when the server ends, and without a listener an error of it would end the process.
+ * Refuses an upgrade request, which `curl --http2` and Java's client send by default. If the server listens for
+ * upgrades, Node detaches the connection, with the body unread. It would stay open until the client closes it, also when
+ * the server ends, and without a listener an error of it would end the process.
  *
  * @internal
  */
@@ -35,7 +39,7 @@ export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpS
   HttpServerRequest.HttpServerRequest,
   (request) => {
     const socket = socketOf(request)
-    if (socket === undefined || (request.source as { readonly upgrade?: unknown }).upgrade !== true) return Effect.void
+    if (socket === undefined || !isUpgrade(request)) return Effect.void
     socket.on("error", () => {})
     for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
     // What is not read when the connection is closed makes the client see a reset instead of the answer.
@@ -59,14 +63,14 @@ const repliesOn = (socket: NodeSocket): Running.Running => {
   return replies
 }
 
-/** Node hears of no client that leaves while a body is not read that it has sent with its request. */
+/** Node does not report that a client has disconnected while the body of its request is unread. */
 const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
   if (Predicate.hasProperty(source, "resume") && typeof source.resume === "function") source.resume()
 }
 
 /**
- * Interrupts the channel when the connection closes. Of requests that were sent without waiting for the answers before
- * them, Node says only of the first that its client has gone.
+ * Interrupts the channel when the connection closes. Of pipelined requests, Node reports only for the first that its
+ * client has disconnected.
  *
  * @internal
  */

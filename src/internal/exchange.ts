@@ -39,20 +39,20 @@ const longestRetryAfter = Duration.seconds(60)
 /**
  * 0.5 s, doubling to 8 s, each shortened by up to a fifth, so that calls that failed together are not retried together.
  */
-const backoff = (attempt: number): Effect.Effect<Duration.Duration> =>
+const backoff = (retry: number): Effect.Effect<Duration.Duration> =>
   Effect.map(
     Random.nextRange(0.8, 1),
-    (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** attempt, 8000) * jitter))
+    (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** retry, 8000) * jitter))
   )
 
 /** The delay before the next attempt. Fails with the error if there must not be one. */
 const retryDelay = (
   error: GPTalkError,
-  attempt: number,
+  retry: number,
   retries: number
 ): Effect.Effect<Duration.Duration, GPTalkError> => {
-  if (!error.isRetryable || attempt >= retries) return Effect.fail(error)
-  if (!("retryAfter" in error) || Option.isNone(error.retryAfter)) return backoff(attempt)
+  if (!error.isRetryable || retry >= retries) return Effect.fail(error)
+  if (!("retryAfter" in error) || Option.isNone(error.retryAfter)) return backoff(retry)
   const delay = error.retryAfter.value
   return Duration.greaterThan(delay, longestRetryAfter) ? Effect.fail(error) : Effect.succeed(delay)
 }
@@ -93,19 +93,19 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
     const startTime = clock.unsafeCurrentTimeNanos()
     const span = yield* Span.open(name)
     end = (exit) =>
-      Effect.suspend(() => Telemetry.sawEnd(span, attempt?.progress(), exit)).pipe(
+      Effect.suspend(() => Telemetry.recordEnd(span, attempt?.progress(), exit)).pipe(
         Effect.zipRight(release(exit)),
         Effect.map(() => Span.end(span, clock, exit))
       )
-    Telemetry.describeCall(span)
+    Telemetry.annotateCall(span)
     const { dependencies, question, words } = yield* prepared
-    Telemetry.describeRequest(span, question)
+    Telemetry.annotateRequest(span, question)
     const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {
         pull = attempt?.pull
-        return deltas && Telemetry.sawFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
+        return deltas && Telemetry.recordFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
       })
   }))
 

@@ -54,7 +54,7 @@ const toWebRequest = (request: HttpClientRequest.HttpClientRequest, url: URL): R
   })
 
 /** Splits a chunk of the server, which may hold several frames, into its frames: faults count them. */
-const toFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
+const splitFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   const frames: Array<Uint8Array> = []
   for (let start = 0, end = 0; start < bytes.length; start = end) {
     const line = bytes.indexOf(lineFeed, start)
@@ -68,7 +68,7 @@ const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerRespon
   status,
   headers,
   body: body._tag === "Stream"
-    ? Stream.mapError(Stream.mapConcat(body.stream, toFrames), () => networkError("ECONNRESET", "connection reset"))
+    ? Stream.mapError(Stream.mapConcat(body.stream, splitFrames), () => networkError("ECONNRESET", "connection reset"))
     : body._tag === "Uint8Array"
     ? Stream.make(body.body)
     : Stream.empty

@@ -22,7 +22,7 @@ export interface Session {
   readonly used: number
   /** How many uses are kept for good, since their calls have succeeded. */
   readonly kept: number
-  /** Whether the service refused it. It then stays only until every call that has reserved a use has ended it. */
+  /** Whether the service refused it. It is then kept only until all calls that have reserved a use have ended. */
   readonly isRefused: boolean
 }
 

@@ -57,7 +57,7 @@ export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void
   update(Metric.tagged(retries, "error", error._tag), 1)
 
 /** @internal */
-export const describeCall = (span: Tracer.Span): void => {
+export const annotateCall = (span: Tracer.Span): void => {
   span.attribute("gen_ai.operation.name", "chat")
   span.attribute("gen_ai.provider.name", "gptalk")
   // The former name of that attribute, which many tools still read.
@@ -65,7 +65,7 @@ export const describeCall = (span: Tracer.Span): void => {
 }
 
 /** @internal */
-export const describeRequest = (
+export const annotateRequest = (
   span: Tracer.Span,
   request: { readonly model: string; readonly temperature: number }
 ): void => {
@@ -74,7 +74,7 @@ export const describeRequest = (
 }
 
 /** @internal */
-export const sawFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint): Effect.Effect<void> => {
+export const recordFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint): Effect.Effect<void> => {
   span.event("gen_ai.first_delta", now)
   return update(firstDelta, Number(now - startTime) / 1e9)
 }
@@ -103,7 +103,7 @@ const repliesWith = (outcome: string): typeof replies => {
 }
 
 /** @internal */
-export const sawEnd = (
+export const recordEnd = (
   span: Tracer.Span,
   progress: { readonly isComplete: boolean; readonly deltas: number } | undefined,
   exit: Exit.Exit<unknown, unknown>

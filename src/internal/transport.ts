@@ -46,7 +46,7 @@ export interface Transport {
   readonly login: (
     fingerprint: string,
     options: Options
-  ) => Effect.Effect<Protocol.LoginAnswer["data"], GPTalkError.GPTalkError>
+  ) => Effect.Effect<Protocol.LoginResponse["data"], GPTalkError.GPTalkError>
   /** Returns the stream token. */
   readonly text: (
     session: Redacted.Redacted<string>,
@@ -69,8 +69,8 @@ interface Outgoing extends Options {
   readonly request: (now: number) => HttpClientRequest.HttpClientRequest
 }
 
-const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginAnswer)
-const decodeText = Schema.decodeUnknownEither(Protocol.TextAnswer)
+const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginResponse)
+const decodeText = Schema.decodeUnknownEither(Protocol.TextResponse)
 
 /**
  * The context of one request. A redirect is returned as an answer and not followed, so that no token and no prompt goes
