@@ -48,7 +48,10 @@ const talk = Effect.gen(function*() {
 })
 
 const prompt = Args.text({ name: "prompt" }).pipe(
-  Args.withDescription("What to ask; several words need no quotes. Without it: standard input, or a conversation."),
+  Args.withDescription(
+    "What to ask; several words need no quotes, but -- before them if one is --help or --version. Without it: standard " +
+      "input, or a conversation."
+  ),
   Args.repeated
 )
 

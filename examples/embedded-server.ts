@@ -5,12 +5,12 @@ import { HttpLayerRouter, HttpServer } from "@effect/platform"
 import { Config, Effect, Layer, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
-import * as Responder from "effect-gptalk/Responder"
+import * as Echo from "./echo.js"
 import * as NodeServer from "./node-server.js"
 
 /** The protocol's routes on a free port of the loopback interface. */
 const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
-  Layer.provide(Responder.layerEcho),
+  Layer.provide(Echo.layer),
   Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
 )
 

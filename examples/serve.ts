@@ -9,12 +9,19 @@ import { Config, Console, Data, Effect, Layer, Option, Predicate, Schema, Stream
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
+import * as Echo from "./echo.js"
 import * as NodeServer from "./node-server.js"
 import { run } from "./run.js"
 
 const openAi = Config.all({
   apiKey: Config.redacted(Config.nonEmptyString("OPENAI_API_KEY")),
-  apiUrl: Config.withDefault(Config.nonEmptyString("OPENAI_BASE_URL"), undefined),
+  apiUrl: Config.nonEmptyString("OPENAI_BASE_URL").pipe(
+    Config.validate({
+      message: "Expected an http or https URL, such as https://api.openai.com/v1",
+      validation: (url) => /^https?:\/\//.test(url) && URL.canParse(url)
+    }),
+    Config.withDefault(undefined)
+  ),
   model: Config.withDefault(Config.nonEmptyString("OPENAI_MODEL"), "gpt-4.1-mini")
 })
 
@@ -59,7 +66,7 @@ const toUrl = (address: HttpServer.Address): string =>
 const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: string; readonly port: number }) {
   const settings = yield* Config.option(openAi)
   const [responder, what] = Option.match(settings, {
-    onNone: () => [Responder.layerEcho, "an echo; set OPENAI_API_KEY for a model"] as const,
+    onNone: () => [Echo.layer, "an echo; set OPENAI_API_KEY for a model"] as const,
     onSome: (settings) => [layerOpenAi(settings), settings.model] as const
   })
   const routes = GPTalkServer.layer().pipe(Layer.provide(responder))
@@ -74,6 +81,7 @@ const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: strin
 
 const options = {
   host: Options.text("host").pipe(
+    Options.withSchema(Schema.NonEmptyString.annotations({ message: () => "A host is needed: none means all." })),
     Options.withDescription("The address to listen on."),
     Options.withDefault("127.0.0.1")
   ),

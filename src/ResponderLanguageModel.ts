@@ -159,7 +159,9 @@ const toModelError = (error: AiError): ModelError => {
       return new ModelError({ reason: `the request to its provider failed (${error.reason})` })
     case "HttpResponseError":
       return new ModelError({
-        reason: `its provider's answer is not what was asked for (${error.reason})`,
+        reason: error.reason === "StatusCode"
+          ? "its provider answered with an error"
+          : `its provider's answer is not what was asked for (${error.reason})`,
         status: error.response.status
       })
     default:

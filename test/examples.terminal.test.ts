@@ -64,6 +64,29 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
+  live("takes what is pasted for one question, however many lines it has", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      chat.write("Why? \x1b[200~one\r\ntwo\nth")
+      yield* chat.see(/Why\? /)
+      chat.write("ree\x1b[201~!\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), "Why? one\ntwo\nthree!")
+      assert.strictEqual(yield* Queue.size(asked), 0)
+    }))
+
+  live("goes on after a Ctrl-Z where there is no shell to go back to", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      chat.write("before\x1a")
+      yield* chat.see(/before[^]*› [^]*before/)
+      chat.write(" and after\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), "before and after")
+    }))
+
   live("stops a reply by a Ctrl-C that came along with its question", () =>
     Effect.gen(function*() {
       const chat = yield* converse()

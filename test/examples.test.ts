@@ -140,6 +140,30 @@ describe.concurrent("examples", () => {
         (context) => Effect.provide(GPTalk.GPTalk, context)
       )
 
+    for (
+      const [what, args, env, message] of [
+        ["no host", ["--host", ""], {}, /^A host is needed[^\n]+\n+$/],
+        ["no URL", [], { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: "api" }, /^OPENAI_BASE_URL: Expected [^\n]+\n$/]
+      ] as const
+    ) {
+      live(`says in one line that ${what} is given`, () =>
+        Effect.gen(function*() {
+          const { code, stderr, stdout } = yield* (yield* example("serve", [...args], { env })).ended
+          assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
+          assert.match(stderr, message)
+        }))
+    }
+
+    live("echoes what was said last, and not all of a conversation", () =>
+      Effect.gen(function*() {
+        const gptalk = yield* connect((yield* listen()).url)
+        const messages = ["Hi", "You said: Hi", "User: me\nagain"].map((content, index) => ({
+          role: index === 1 ? "assistant" : "user",
+          content
+        }))
+        assert.strictEqual(yield* gptalk.generateText({ messages }), "You said: User: me\nagain")
+      }))
+
     live("echoes, and refuses a port that is in use", () =>
       Effect.gen(function*() {
         const { line, server, url } = yield* listen()
@@ -260,7 +284,10 @@ describe.concurrent("examples", () => {
         yield* run(process.execPath, ["--import", "tsx", "examples/proxy.ts"])
       )
       assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
-      assert.match(stdout, /^The proxy was asked for a tunnel to 127\.0\.0\.1:\d+\n(.+\n)*Hello through the proxy!\n$/)
+      assert.match(
+        stdout,
+        /^The proxy was asked for a tunnel to 127\.0\.0\.1:\d+\n(.+\n)*You said: Hello through the proxy!\n$/
+      )
     }))
 
   live(

@@ -18,8 +18,19 @@ export interface Terminal {
 const ctrlC = 3
 const isLineEnd = (byte: number): boolean => byte === 13 || byte === 10
 
+/** Terminals put these around what is pasted, if they are told to. */
+const pasteStart = "\x1b[200~"
+const pasteEnd = "\x1b[201~"
+
+/** Stands for a line end in what is pasted: readline would end the question there. */
+const lineEnd = "⏎"
+
 /** stderr, or else the terminal that stdout is: without one, readline leaves Ctrl-C to the system, which ends all. */
 const screen = process.stdout.isTTY && !process.stderr.isTTY ? process.stdout : process.stderr
+
+const markPastes = (isOn: boolean): void => {
+  if (screen.isTTY && process.env["TERM"] !== "dumb") screen.write(`\x1b[?2004${isOn ? "h" : "l"}`)
+}
 
 /**
  * Keys on their way to readline. They get there one line per question, so that what is typed (or pasted) while a reply
@@ -75,9 +86,27 @@ class Keys extends PassThrough {
     this.onCtrlC = undefined
   }
 
+  /** Makes one line of what is pasted. Returns how many bytes can go on: more may come of what is pasted last. */
+  private joinPastes(): number {
+    while (true) {
+      const start = this.held.indexOf(pasteStart)
+      if (start === -1) return this.held.length
+      const end = this.held.indexOf(pasteEnd, start)
+      if (end === -1) return start
+      const pasted = this.held.toString("utf8", start + pasteStart.length, end).replace(/\r\n?|\n/g, lineEnd)
+      this.held = Buffer.concat([
+        this.held.subarray(0, start),
+        Buffer.from(pasted),
+        this.held.subarray(end + pasteEnd.length)
+      ])
+    }
+  }
+
   private release(): void {
-    const end = this.held.findIndex(isLineEnd)
-    const keys = end === -1 ? this.held : this.held.subarray(0, end + 1)
+    const length = this.joinPastes()
+    const ready = this.held.subarray(0, length)
+    const end = ready.findIndex(isLineEnd)
+    const keys = end === -1 ? ready : ready.subarray(0, end + 1)
     const isCrLf = this.held[end] === 13 && this.held[end + 1] === 10
     this.held = this.held.subarray(keys.length + (isCrLf ? 1 : 0))
     if (end !== -1) this.isAsking = false
@@ -98,19 +127,28 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         historySize: 1000,
         removeHistoryDuplicates: true
       })
-      // Ctrl-Z stops the whole job: npm and tsx, which wait for this process, and not this process alone.
+      // Ctrl-Z stops the whole job: npm and tsx, which wait for this process, and not this process alone. Without a
+      // shell that could continue it, nothing is stopped.
       lines.on("SIGTSTP", () => {
-        process.once("SIGCONT", () => {
+        const goOn = () => {
+          clearTimeout(notStopped)
+          process.off("SIGCONT", goOn)
           keys.setRawMode(true)
+          markPastes(true)
           lines.prompt(true)
-        })
+        }
+        const notStopped = setTimeout(goOn, 100)
+        process.on("SIGCONT", goOn)
+        markPastes(false)
         keys.setRawMode(false)
         process.kill(0, "SIGTSTP")
       })
+      markPastes(true)
       return { keys, lines, isClosed: false }
     }),
     ({ keys, lines }) =>
       Effect.sync(() => {
+        markPastes(false)
         lines.close()
         keys.close()
       })
@@ -129,7 +167,7 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         }
         const onLine = (line: string) => {
           off()
-          resume(Effect.succeedSome(line))
+          resume(Effect.succeedSome(line.replaceAll(lineEnd, "\n")))
         }
         const onClose = () => {
           off()
