@@ -297,7 +297,7 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
  * @category layers
  * @example
  * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
- * import type * as Config from "effect/Config"
+ * import * as Config from "effect/Config"
  * import * as Layer from "effect/Layer"
  * import * as GPTalk from "effect-gptalk/GPTalk"
  *
