@@ -1,7 +1,7 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock, TestServices } from "effect"
+import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Http from "node:http"
 import { clients } from "./utils/clients.js"
@@ -121,13 +121,12 @@ describe("a client with middleware", () => {
         it.scoped(`over ${name}: a service that stalls at ${step} is hung up on in time`, () =>
           Effect.gen(function*() {
             const server = yield* FaultServer.make({ faults: { [step]: () => {} } })
-            const sees = (assertion: () => void) => TestServices.provideLive(eventually(assertion))
             yield* Effect.gen(function*() {
               const fiber = yield* Effect.fork(Effect.flip(ask))
-              yield* sees(() => assert.strictEqual(server.requests[step], 1))
+              yield* eventually(() => assert.strictEqual(server.requests[step], 1))
               yield* TestClock.adjust("2 seconds")
               assert.deepInclude(yield* Fiber.join(fiber), { _tag: "TimeoutError", step, phase: "response" })
-              yield* sees(() => assert.strictEqual(server.pending, 0, "connections left open"))
+              yield* eventually(() => assert.strictEqual(server.pending, 0, "connections left open"))
             }).pipe(gptalk(layer, uninterruptible, { url: server.url }))
           }))
       }

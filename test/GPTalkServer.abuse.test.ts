@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Stream, TestClock } from "effect"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
+import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
@@ -119,7 +120,7 @@ describe("the server under abuse", () => {
         const raw = yield* Raw.open(server.port)
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" }))
         yield* Raw.write(raw, `65\r\n${" ".repeat(101)}\r\n`)
-        yield* TestServer.eventually(() => raw.received().includes("413"))
+        yield* eventually(() => assert.include(raw.received(), "413"))
       }))
 
     it.scoped("as soon as it is declared, though none of it has come", () =>
@@ -127,7 +128,7 @@ describe("the server under abuse", () => {
         const server = yield* TestServer.make({ maxBodySize: 100 })
         const raw = yield* Raw.open(server.port)
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 101 }))
-        yield* TestServer.eventually(() => raw.received().includes("413"))
+        yield* eventually(() => assert.include(raw.received(), "413"))
       }))
 
     it.scopedLive("and one who goes on sending is cut off", () =>
@@ -135,7 +136,7 @@ describe("the server under abuse", () => {
         const server = yield* TestServer.make({ maxBodySize: 100 })
         const raw = yield* Raw.open(server.port)
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
-        yield* TestServer.eventually(raw.isOver)
+        yield* eventually(() => assert.isTrue(raw.isOver()))
         assert.match(raw.received(), /^HTTP\/1.1 413/)
       }))
   })
@@ -174,10 +175,10 @@ describe("the server under abuse", () => {
         const body = JSON.stringify(textBody)
         const headers = { "authorization": `Bearer ${session}`, "content-length": body.length }
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers))
-        yield* TestServer.eventually(() => server.count(Protocol.paths.text) === 1)
+        yield* eventually(() => assert.strictEqual(server.count(Protocol.paths.text), 1))
         yield* meanwhile(server, session)
         yield* Raw.write(raw, body)
-        yield* TestServer.eventually(() => raw.received().startsWith(`HTTP/1.1 ${status}`))
+        yield* eventually(() => assert.isTrue(raw.received().startsWith(`HTTP/1.1 ${status}`)))
       }))
 
     it.scoped("a session token fetches no reply", () =>
@@ -280,7 +281,7 @@ describe("the server under abuse", () => {
           return delta.repeat(10)
         }))
         yield* neverReading(Responder.make(() => Stream.rechunk(endless, 1)))
-        yield* TestServer.eventually(() => pulled > 0 && Date.now() - since > 300)
+        yield* eventually(() => assert.isTrue(pulled > 0 && Date.now() - since > 300))
         assert.isBelow(pulled, 2000)
       }))
 
@@ -290,7 +291,7 @@ describe("the server under abuse", () => {
         const deltas = Array.from({ length: 5000 }, () => delta)
         const before = process.memoryUsage().arrayBuffers
         const server = yield* neverReading(Responder.make(() => Stream.fromIterable(deltas)))
-        yield* TestServer.eventually(() => server.streamSockets.length === 1)
+        yield* eventually(() => assert.strictEqual(server.streamSockets.length, 1))
         assert.isTrue(yield* isWell(yield* TestServer.make()))
         assert.isBelow(process.memoryUsage().arrayBuffers - before, 100 * 1024 ** 2)
       }))
@@ -313,8 +314,8 @@ describe("the server under abuse", () => {
           yield* vanish(Raw.head("GET", `${Protocol.paths.stream}?token=${yield* TestServer.newStreamToken(server)}`))
         }
         const isOwn = (path: string) => path === Protocol.paths.stream
-        yield* TestServer.eventually(() => server.requests.filter(isOwn).length === 20 && running === 0)
-        yield* TestServer.eventually(() => server.streamSockets.every((socket) => socket.destroyed))
+        yield* eventually(() => assert.isTrue(server.requests.filter(isOwn).length === 20 && running === 0))
+        yield* eventually(() => assert.isTrue(server.streamSockets.every((socket) => socket.destroyed)))
       }))
   })
 
@@ -328,9 +329,9 @@ describe("the server under abuse", () => {
           const raw = yield* Raw.open(server.port)
           const method = step === "stream" ? "GET" : "POST"
           yield* Raw.write(raw, Raw.head(method, path, { ...upgrade, "content-length": 2 }) + "{}")
-          yield* TestServer.eventually(raw.isOver)
+          yield* eventually(() => assert.isTrue(raw.isOver()))
           assert.match(raw.received(), /^HTTP\/1\.1 400 [^]*upgrade header/)
-          yield* TestServer.eventually(() => server.sockets.size === 0)
+          yield* eventually(() => assert.strictEqual(server.sockets.size, 0))
         }))
     }
 
@@ -340,7 +341,7 @@ describe("the server under abuse", () => {
         const raw = yield* Raw.open(server.port)
         server.http.prependListener("upgrade", () => raw.socket.resetAndDestroy())
         yield* Raw.write(raw, Raw.head("GET", Protocol.paths.stream, upgrade))
-        yield* TestServer.eventually(() => raw.socket.destroyed && server.sockets.size === 0)
+        yield* eventually(() => assert.isTrue(raw.socket.destroyed && server.sockets.size === 0))
         assert.isTrue(yield* isWell(server))
       }))
   })

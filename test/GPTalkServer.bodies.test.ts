@@ -5,6 +5,7 @@ import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import type * as Http from "node:http"
+import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
@@ -41,9 +42,9 @@ describe.each(Object.entries(ways))("a body that is %s", (_, { headers, piece })
       const raw = yield* Raw.open(server.port)
       yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, head))
       yield* Raw.write(raw, piece(bytes.subarray(0, cut), false))
-      yield* TestServer.eventually(() => server.count(Protocol.paths.text) === 1)
+      yield* eventually(() => assert.strictEqual(server.count(Protocol.paths.text), 1))
       yield* Raw.write(raw, piece(bytes.subarray(cut), true))
-      yield* TestServer.eventually(() => raw.received().includes("token"))
+      yield* eventually(() => assert.include(raw.received(), "token"))
       const token = /"token":"(\w+)"/.exec(raw.received())![1]!
       yield* TestServer.stream(server, token)
       return asked.map(({ prompt }) => prompt)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Protocol from "effect-gptalk/Protocol"
+import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as Recorder from "./utils/Recorder.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -17,7 +18,7 @@ const send = (server: TestServer.TestServer, session: string, length: number, bo
     const raw = yield* Raw.open(server.port)
     const headers = { authorization: `Bearer ${session}`, "content-type": "application/json", "content-length": length }
     yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers) + body)
-    yield* TestServer.eventually(() => server.count(Protocol.paths.text) === 1)
+    yield* eventually(() => assert.strictEqual(server.count(Protocol.paths.text), 1))
     return raw
   })
 
@@ -37,7 +38,7 @@ describe("the log of a server, of every level, holds no prompt and no token", ()
       const { recorder, server, session } = yield* withServer
       const raw = yield* send(server, session, 1000, body)
       yield* Effect.sync(() => raw.socket.resetAndDestroy())
-      yield* TestServer.eventually(() => recorder.lines.some((line) => line.includes(Protocol.paths.text)))
+      yield* eventually(() => assert.isTrue(recorder.lines.some((line) => line.includes(Protocol.paths.text))))
       yield* Effect.sleep("50 millis")
       holdsNone(recorder, session)
     }))

@@ -5,6 +5,7 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import * as Http from "node:http"
+import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as Spans from "./utils/spans.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -150,9 +151,9 @@ describe("GPTalkServer", () => {
           const tokens = yield* Effect.replicateEffect(TestServer.newStreamToken(server), count)
           const raw = yield* Raw.open(server.port)
           yield* Effect.fork(Raw.write(raw, toBytes(...tokens)))
-          yield* TestServer.eventually(() => running === count)
+          yield* eventually(() => assert.strictEqual(running, count))
           raw.socket.destroy()
-          yield* TestServer.eventually(() => running === 0)
+          yield* eventually(() => assert.strictEqual(running, 0))
         }))
     }
 
@@ -164,7 +165,7 @@ describe("GPTalkServer", () => {
         yield* Stream.runDrain(Stream.take(GPTalk.streamText({ prompt: "Hi" }), 1)).pipe(
           Effect.provide(layerClient(server))
         )
-        yield* TestServer.eventually(() => seen.interrupted === 1)
+        yield* eventually(() => assert.strictEqual(seen.interrupted, 1))
         assert.notInclude(lines.join("\n"), "The responder failed")
       }).pipe(Effect.provide(layer))
     })
@@ -177,7 +178,7 @@ describe("GPTalkServer", () => {
           Effect.provide(layerClient(server))
         )
         const end = Date.now() + 1000
-        yield* TestServer.eventually(() => seen.interrupted === 1 && server.streamSockets[0]!.destroyed)
+        yield* eventually(() => assert.isTrue(seen.interrupted === 1 && server.streamSockets[0]!.destroyed))
         assert.isBelow(Date.now(), end)
         assert.strictEqual(deltas.length, 3)
       }))

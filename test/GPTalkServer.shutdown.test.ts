@@ -7,6 +7,7 @@ import * as Responder from "effect-gptalk/Responder"
 import { spawn } from "node:child_process"
 import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
+import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
@@ -33,7 +34,7 @@ const startStream = (server: TestServer.TestServer) =>
     const token = yield* TestServer.newStreamToken(server)
     const raw = yield* Raw.open(server.port)
     yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
-    yield* TestServer.eventually(() => raw.received().includes("data: "))
+    yield* eventually(() => assert.include(raw.received(), "data: "))
     return raw
   })
 
@@ -50,7 +51,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless)
       const raw = yield* startStream(server)
       yield* close
-      yield* TestServer.eventually(raw.isOver)
+      yield* eventually(() => assert.isTrue(raw.isOver()))
       assert.notInclude(raw.received(), "[DONE]")
     }))
 
@@ -77,7 +78,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless)
       const raw = yield* startStream(server)
       raw.socket.pause()
-      yield* TestServer.eventually(() => [...server.sockets].some((socket) => socket.writableNeedDrain))
+      yield* eventually(() => assert.isTrue([...server.sockets].some((socket) => socket.writableNeedDrain)))
       yield* close
     }))
 
@@ -86,7 +87,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless)
       const raw = yield* Raw.open(server.port)
       yield* Raw.write(raw, `${Raw.head("POST", Protocol.paths.login, { "content-length": 100 })}{"finger`)
-      yield* TestServer.eventually(() => server.requests.length === 1)
+      yield* eventually(() => assert.strictEqual(server.requests.length, 1))
       yield* close
     }))
 
@@ -95,7 +96,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless)
       const raw = yield* Raw.open(server.port)
       yield* Raw.write(raw, `${Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" })}1\r\n{\r\n`)
-      yield* TestServer.eventually(() => server.requests.length === 1)
+      yield* eventually(() => assert.strictEqual(server.requests.length, 1))
       yield* close
     }))
 
@@ -104,7 +105,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless)
       const readers = yield* Effect.replicateEffect(startStream(server), 20)
       yield* close
-      yield* TestServer.eventually(() => readers.every(({ isOver }) => isOver()))
+      yield* eventually(() => assert.isTrue(readers.every(({ isOver }) => isOver())))
     }))
 
   it.scoped("leaves the package's client with the text so far", () =>

@@ -7,6 +7,7 @@ import * as Responder from "effect-gptalk/Responder"
 import { networkInterfaces } from "node:os"
 import type { Child, Options } from "./utils/Child.js"
 import { run, runOnTerminal } from "./utils/Child.js"
+import { eventually } from "./utils/eventually.js"
 import { bundled, live, nowhere, serve } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
@@ -196,7 +197,7 @@ describe.concurrent("examples", () => {
           "content-length": JSON.stringify(TestServer.loginBody).length
         }
         yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, headers) + JSON.stringify(TestServer.loginBody))
-        yield* TestServer.eventually(() => raw.received().includes("\"token\""))
+        yield* eventually(() => assert.include(raw.received(), "\"token\""))
         assert.match(raw.received(), /^HTTP\/1\.1 200 /)
       }))
 

@@ -47,8 +47,7 @@ interface NodeReadable {
   readonly destroy: () => unknown
 }
 
-const isNodeReadable = (value: unknown): value is NodeReadable =>
-  Predicate.hasProperty(value, "readableEnded") && Predicate.hasProperty(value, "destroy")
+const isNodeReadable = (value: unknown): value is NodeReadable => Predicate.hasProperty(value, "readableEnded")
 
 /** In bytes. A Node stream comes in many small chunks: pausing and resuming it costs more than holding some of them. */
 const highWaterMark = 64 * 1024

@@ -51,7 +51,6 @@ export class Watchdog {
 
   #stop(): void {
     this.#fiber?.unsafeInterruptAsFork(FiberId.none)
-    this.#fiber = undefined
     this.#wakesAt = Infinity
   }
 
@@ -87,9 +86,8 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
 export class Deadline {
   /** What the call waits for, as the error of its timeout reports it; `undefined` if it waits for nothing. */
   #wait: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after"> | undefined
-  #waited = 0
+  /** While the consumer asks for more: when it asked, or when the wait began, if that was later. */
   #waitingSince: number | undefined
-  #isPulled = false
 
   readonly #watchdog: Watchdog
   readonly #onTimeout: OnTimeout
@@ -101,14 +99,13 @@ export class Deadline {
 
   /** Whether the consumer has asked for more and has not got it yet. */
   get isPulled(): boolean {
-    return this.#isPulled
+    return this.#waitingSince !== undefined
   }
 
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
-    this.#waited = 0
-    this.#waitingSince = phase === "response" || this.#isPulled ? this.#watchdog.now() : undefined
+    if (this.isPulled) this.#waitingSince = this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
 
@@ -119,15 +116,12 @@ export class Deadline {
 
   /** The consumer asks for more. */
   pull(): void {
-    this.#isPulled = true
     this.#waitingSince ??= this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
 
-  /** The consumer has got an answer to its pull: time stops until the next one. */
+  /** The consumer has got an answer to its pull: no time passes until the next one. */
   endPull(): void {
-    this.#isPulled = false
-    if (this.#waitingSince !== undefined) this.#waited += this.#watchdog.now() - this.#waitingSince
     this.#waitingSince = undefined
   }
 
@@ -143,6 +137,6 @@ export class Deadline {
 
   #time(): number {
     if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
-    return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
+    return this.#waitingSince + Duration.toMillis(this.#wait.after)
   }
 }

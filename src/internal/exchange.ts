@@ -42,7 +42,7 @@ const longestRetryAfter = Duration.seconds(60)
 const backoff = (retry: number): Effect.Effect<Duration.Duration> =>
   Effect.map(
     Random.nextRange(0.8, 1),
-    (jitter) => Duration.millis(Math.round(Math.min(500 * 2 ** retry, 8000) * jitter))
+    (jitter) => Duration.millis(Math.min(500 * 2 ** retry, 8000) * jitter)
   )
 
 /** The delay before the next attempt. Fails with the error if there must not be one. */

@@ -155,10 +155,3 @@ export const newStreamToken = (server: { readonly url: string }, session?: strin
     session === undefined ? newSession(server) : Effect.succeed(session),
     (session) => Effect.map(text(server, session), (answer) => answer.body.data.token)
   )
-
-/** Waits, in real time and not for ever, until it is so. */
-export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    for (let tries = 0; tries < 500 && !isSo(); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
-    if (!isSo()) throw new Error(`still not so after five seconds: ${isSo}`)
-  })

@@ -1,9 +1,14 @@
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 
-/** Makes an assertion again and again until it holds, or two seconds are over. */
+/** Makes an assertion again and again, in real time, until it holds or five seconds are over. */
 export const eventually = (assertion: () => void): Effect.Effect<void> =>
-  Effect.try(assertion).pipe(
-    Effect.retry(Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(200))),
-    Effect.catchAll((exception) => Effect.die(exception.error))
-  )
+  Effect.promise(async () => {
+    for (let tries = 1;; tries++) {
+      try {
+        return assertion()
+      } catch (error) {
+        if (tries === 500) throw error
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    }
+  })
