@@ -31,8 +31,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
  */
 export const latin1 = new TextDecoder("latin1")
 
+const word = 8
 /** How many bytes are compared at a time: eight words of 64 bits. */
-const stride = 64
+const stride = 8 * word
 
 /** @internal */
 export class FrameShape {
@@ -70,6 +71,10 @@ export class FrameShape {
       words.getFloat64(matched + same + 48, true) === view.getFloat64(from + same + 48, true) &&
       words.getFloat64(matched + same + 56, true) === view.getFloat64(from + same + 56, true)
     ) same += stride
+    while (
+      same + word <= count &&
+      words.getFloat64(matched + same, true) === view.getFloat64(from + same, true)
+    ) same += word
     while (same < count && known[matched + same] === bytes[from + same]) same++
     this.matched += same
     return same
