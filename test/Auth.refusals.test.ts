@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
-import { Data, Effect, Fiber, Layer, Option, Redacted, TestClock } from "effect"
+import { Data, Effect, Exit, Fiber, Layer, Option, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
+import { collectGarbage } from "./utils/garbage.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const refused = new GPTalkError.AuthenticationError({ step: "text", status: 401 })
@@ -222,6 +223,41 @@ describe("Auth, refused", () => {
     }).pipe(provide(client))
   })
 
+  it.effect("the use that follows a refusal can be interrupted too", () =>
+    Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      let uses = 0
+      const use = auth.withToken(() => ++uses === 1 ? Effect.fail(refused) : Effect.sleep("1 minute"))
+      const fiber = yield* Effect.fork(use)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interruptFork(fiber)
+      yield* TestClock.adjust(0)
+      const exit = yield* Fiber.poll(fiber)
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Option.exists(exit, Exit.isInterrupted))
+      assert.strictEqual(uses, 2)
+    }).pipe(provide(MockClient.make())))
+
+  it.effect("so can that of a caller who waited for a session in vain", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const first = yield* Effect.fork(useRefusing("session-token-0"))
+      const second = yield* Effect.fork(auth.withToken(() => Effect.sleep("1 minute")))
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(first)
+      yield* Fiber.interruptFork(second)
+      yield* TestClock.adjust(0)
+      const exit = yield* Fiber.poll(second)
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Option.exists(exit, Exit.isInterrupted))
+      assert.strictEqual(client.count("login"), 2)
+    }).pipe(provide(client))
+  })
+
   it.effect("a refusal that an interrupted caller never saw leaves the session alone", () => {
     const client = MockClient.make()
     return Effect.gen(function*() {
@@ -232,6 +268,52 @@ describe("Auth, refused", () => {
       assert.strictEqual(yield* use, "session-token-0")
     }).pipe(provide(client))
   })
+})
+
+describe("Auth forgets a session", () => {
+  /** How many of the tokens that are seen are still held after 20 rounds. */
+  const held = (
+    usageLimit: number,
+    round: (
+      auth: Auth.Service,
+      see: (token: Redacted.Redacted<string>) => void,
+      index: number
+    ) => Effect.Effect<unknown, unknown>
+  ) => {
+    const tokens: Array<WeakRef<Redacted.Redacted<string>>> = []
+    const client = MockClient.make({
+      login: (received, index) =>
+        Effect.zipRight(Effect.promise(async () => {}), Effect.sync(() => MockClient.defaults.login(received, index)))
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      for (let index = 0; index < 20; index++) {
+        yield* round(auth, (token) => void tokens.push(new WeakRef(token)), index)
+      }
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      collectGarbage()
+      assert.isAtLeast(tokens.length, 20)
+      return tokens.filter((token) => token.deref() !== undefined).length
+    }).pipe(Effect.provide(Layer.provide(Auth.layer({ usageLimit }), client.layer)))
+  }
+
+  it.effect("that is used up", () =>
+    Effect.gen(function*() {
+      assert.isBelow(yield* held(1, (auth, see) => auth.withToken((token) => Effect.sync(() => see(token)))), 10)
+    }))
+
+  it.effect("that is refused while others wait for it", () =>
+    Effect.gen(function*() {
+      const count = yield* held(2, (auth, see, index) =>
+        Effect.all([
+          auth.withToken((token) => {
+            see(token)
+            return Redacted.value(token) === `session-token-${2 * index}` ? Effect.fail(refused) : Effect.void
+          }),
+          auth.withToken(() => Effect.void)
+        ], { concurrency: 2 }))
+      assert.isBelow(count, 10)
+    }))
 })
 
 describe("Auth, refused by text", () => {

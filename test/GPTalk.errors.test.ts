@@ -120,6 +120,32 @@ describe("GPTalk errors", () => {
         assert.deepInclude(error, { _tag: "ServiceError", status: 502, detail: undefined })
       }))
 
+    it.effect("300 is no success", () =>
+      Effect.gen(function*() {
+        const error = yield* failWith(
+          "text",
+          always(() => MockClient.json({ data: { token: "abc" } }, { status: 300 }))
+        )
+        assert.deepInclude(error, { _tag: "ServiceError", status: 300 })
+      }))
+
+    it.effect.each<readonly [string, unknown]>([
+      ["a string", "soon"],
+      ["a boolean", true],
+      ["an object", {}],
+      ["null", null]
+    ])("an issue says that %s was found", ([found, expires_at]) =>
+      Effect.gen(function*() {
+        const error = yield* failWith(
+          "login",
+          always(() => MockClient.json({ data: { token: "abc", expires_at } }))
+        )
+        assert.match(
+          "issue" in error ? error.issue : "",
+          new RegExp(`^data\\.expires_at: expected .*, found ${found}$`)
+        )
+      }))
+
     it.effect("429 is a RateLimitError", () =>
       Effect.gen(function*() {
         const error = yield* failWith("text", always(() => new Response(null, { status: 429 })))

@@ -1,5 +1,5 @@
 import type { HttpClientResponse } from "@effect/platform"
-import { HttpClient, HttpClientRequest } from "@effect/platform"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -153,6 +153,64 @@ describe("a client with middleware", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* ask, "HI!")
     }).pipe(gptalk(MockClient.make({ stream: () => MockClient.reply("Hi", "Hi!") }).layer, wrapped(shout))))
+
+  it.effect.each<
+    readonly [string, (response: HttpClientResponse.HttpClientResponse) => HttpClientResponse.HttpClientResponse]
+  >([
+    ["below another change of it", (response) => Object.create(wrap(shout)(response)) as typeof response],
+    ["in place", (response) => Object.defineProperty(response, "stream", { value: shout(response.stream) })]
+  ])("that gives each web response a stream of its own %s is heard", ([_, change]) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "HI!")
+    }).pipe(gptalk(
+      MockClient.make({ stream: () => MockClient.reply("Hi", "Hi!") }).layer,
+      HttpClient.transformResponse(Effect.map(change))
+    )))
+
+  it.effect("whose stream breaks is a connection that broke", () => {
+    const breakOff = (response: HttpClientResponse.HttpClientResponse) =>
+      wrap(() =>
+        Stream.fail(
+          new HttpClientError.ResponseError({
+            request: response.request,
+            response,
+            reason: "Decode",
+            cause: new Error("socket hang up")
+          })
+        )
+      )(response)
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(ask)
+      assert.strictEqual(error._tag, "ConnectionError")
+      assert.include(error.message, "socket hang up")
+    }).pipe(gptalk(MockClient.make().layer, HttpClient.transformResponse(Effect.map(breakOff))))
+  })
+
+  it.effect("that fails for another reason than the status has no answer", () =>
+    Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ConnectionError", step: "login" })
+    }).pipe(gptalk(
+      MockClient.make().layer,
+      HttpClient.transformResponse(Effect.flatMap((response) =>
+        Effect.fail(new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode" }))
+      ))
+    )))
+
+  it.effect("leaves the settings of fetch that the program has made", () => {
+    const inits: Array<RequestInit | undefined> = []
+    const fetch: typeof globalThis.fetch = (_, init) => {
+      inits.push(init)
+      return Promise.reject(new Error("refused"))
+    }
+    return Effect.gen(function*() {
+      yield* Effect.flip(ask)
+      assert.deepStrictEqual(inits.map((init) => [init?.credentials, init?.redirect]), [["include", "manual"]])
+    }).pipe(
+      gptalk(FetchHttpClient.layer, identity),
+      Effect.provideService(FetchHttpClient.Fetch, fetch),
+      Effect.provideService(FetchHttpClient.RequestInit, { credentials: "include" })
+    )
+  })
 
   it.effect("that fails what is not 2xx: the error is the service's, not the connection's", () =>
     Effect.gen(function*() {

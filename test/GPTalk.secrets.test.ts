@@ -1,19 +1,24 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Redacted } from "effect"
+import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { inspect } from "node:util"
 import * as MockClient from "./utils/mockClient.js"
 
 const prompt = "a prompt that nobody must see"
-const secrets = /session-token-0|stream-token-0|nobody must see|[0-9a-f]{32}/
+/** Unlike the token of the session in each piece, or else one would hide the other. */
+const streamToken = "0f1e2d3c4b5a6978"
+const secrets = /session-token-0|0f1e2d3c|nobody must see|like a pirate|[0-9a-f]{32}/
 
-const ask = GPTalk.generateText({ prompt, systemPrompt: "a system prompt that nobody must see" })
+const ask = GPTalk.generateText({ prompt, systemPrompt: "sing like a pirate" })
+
+const text: MockClient.Handler = () => MockClient.json({ data: { token: streamToken } })
 
 /** How a call fails when a step is answered so. */
 const failWith = (step: MockClient.Step, answer: MockClient.Handler) =>
   Effect.flip(ask).pipe(
-    Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), MockClient.make({ [step]: answer }).layer))
+    Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), MockClient.make({ text, [step]: answer }).layer))
   )
 
 /** Everything that can be seen of an error. */
@@ -103,6 +108,43 @@ describe("No secret of GPTalk is seen", () => {
     )
   })
 
+  it.effect("of a header in what is said to a login that no call has begun", () => {
+    const client = MockClient.make({ login: ({ headers }) => MockClient.json({ error: `no: ${headers["cookie"]}` }) })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      assert.deepInclude(yield* Effect.flip(auth.withToken(() => Effect.void)), { detail: "no: [redacted]" })
+    }).pipe(Effect.provide(Layer.provide(Auth.layer({ headers: { Cookie: "sid=a-cookie-of-a-user" } }), client.layer)))
+  })
+
+  it.effect.each(["login", "text", "stream"] as const)("of a parameter of the url in what %s answers", (step) => {
+    const client = MockClient.make({
+      [step]: ({ url }: MockClient.Received) => MockClient.json({ error: `no: ${url.searchParams.get("api_key")}` })
+    })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { detail: "no: [redacted]" })
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ url: "http://localhost/?api_key=k1k2k3k4k5" }), client.layer)))
+  })
+
+  it.effect("of a session that is not of this package's Auth", () => {
+    const client = MockClient.make({
+      text: ({ headers }) => MockClient.json({ error: `no: ${headers["authorization"]}` })
+    })
+    const own = Layer.succeed(Auth.Auth, {
+      withToken: (use) => use(Redacted.make("a1b2c3d4e5")),
+      status: Effect.succeedNone
+    })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { detail: "no: Bearer [redacted]" })
+    }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(own), Layer.provide(client.layer))))
+  })
+
+  it.effect("but a header that gives no access is told", () => {
+    const client = MockClient.make({ text: ({ headers }) => MockClient.json({ error: `no: ${headers["x-tenant"]}` }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(ask), { detail: "no: tenant-number-7" })
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ headers: { "X-Tenant": "tenant-number-7" } }), client.layer)))
+  })
+
   const steps = ["login", "text", "stream"] as const
   const deaths = [
     ["with the error", (error: unknown) => error],
@@ -113,7 +155,7 @@ describe("No secret of GPTalk is seen", () => {
   it.effect.each(deaths.flatMap(([how, toDefect]) => steps.map((step) => [step, how, toDefect] as const)))(
     "in the defect of a client that dies at %s %s",
     ([step, _, toDefect]) => {
-      const client = MockClient.make({ [step]: () => Effect.fail(new Error("refused")) })
+      const client = MockClient.make({ text, [step]: () => Effect.fail(new Error("refused")) })
       const dying = Layer.map(
         client.layer,
         (context) =>
@@ -141,7 +183,7 @@ describe("No secret of GPTalk is seen", () => {
       assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
     }).pipe(Effect.provide(Layer.provide(
       GPTalk.layer({ retries: 0 }),
-      MockClient.make({ stream: ({ url }) => Effect.die(new Error(`no ${url.pathname}${url.search}`)) }).layer
+      MockClient.make({ text, stream: ({ url }) => Effect.die(new Error(`no ${url.pathname}${url.search}`)) }).layer
     ))))
 
   it.effect("but a defect of the client that quotes none is left as it is", () =>
@@ -165,7 +207,7 @@ describe("No secret of GPTalk is seen", () => {
   it.effect("in a frame that carries an error", () =>
     Effect.gen(function*() {
       const error = yield* failWith("stream", () =>
-        MockClient.eventStream(`data: {"error":"stream-token-0 of: ${prompt}"}\n`))
+        MockClient.eventStream(`data: {"error":"${streamToken} of: ${prompt}"}\n`))
       assert.strictEqual(error._tag, "ServiceError")
       assert.notMatch(visible(error), secrets)
     }))

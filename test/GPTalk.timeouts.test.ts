@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Clock, Deferred, Duration, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
@@ -50,6 +51,44 @@ describe("GPTalk timeouts", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
     }).pipe(provide(client, { retries: 0 }))
+  })
+
+  it.effect("are those of a call also where it follows another after a while", () => {
+    const client = MockClient.make({
+      text: (received, index) => index === 0 ? MockClient.defaults.text(received, index) : Effect.never
+    })
+    return Effect.gen(function*() {
+      yield* ask
+      // In real time: what watches over calls stops when there is none.
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)))
+      yield* TestClock.adjust("1 second")
+      const fiber = yield* Effect.fork(ask)
+      yield* TestClock.adjust("30 seconds")
+      assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
+    }).pipe(provide(client))
+  })
+
+  describe("with an Auth of one's own", () => {
+    const provideAround = (client: MockClient.MockClient, auth: ReturnType<typeof around>) =>
+      Effect.provide(GPTalk.layerWithoutAuth({ retries: 0 }).pipe(Layer.provide(auth), Layer.provide(client.layer)))
+
+    it.effect("do not run on while that is busy with the answer", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* Fiber.join(fiber), "Hello!")
+      }).pipe(provideAround(MockClient.make(), around((use) => Effect.zipLeft(use, Effect.sleep("1 minute"))))))
+
+    it.effect("run on for a request that it makes beside one that has failed", () => {
+      const client = MockClient.make({
+        text: (_, index) => index === 0 ? Effect.delay(Effect.fail(new Error("reset")), "5 seconds") : Effect.never
+      })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("31 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("response", "text", "30 seconds"))
+      }).pipe(provideAround(client, around((use) => Effect.race(use, Effect.delay(use, "1 second")))))
+    })
   })
 
   it.effect.each([-1, 1])("run by a clock that is not set with the time of day, here %s hour", (hours) => {

@@ -1,6 +1,6 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Runtime } from "effect"
+import { Effect, Either, Exit, Runtime, TestServices } from "effect"
 import { once } from "node:events"
 import { Readable } from "node:stream"
 import { ConnectionError } from "../../src/GPTalkError.js"
@@ -19,6 +19,9 @@ const bodyOf = (source: Readable | Response) => {
   body.connect(responseOf(source), Runtime.defaultRuntime)
   return body
 }
+
+/** In real time: what has been asked of a source comes meanwhile. */
+const pause = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
 
 /** All that can be read, and then how it ended. */
 const read = (source: Readable | Response) => {
@@ -102,9 +105,78 @@ describe("Body", () => {
           onEnd: () => Effect.succeed(0)
         }
         const taken = yield* body.read(handlers)
-        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+        yield* pause
         assert.strictEqual(source.pulls, taken + 2)
         body.close()
+      }))
+
+    it.effect("is asked for two more chunks at most also where they have come one by one", () =>
+      Effect.gen(function*() {
+        let isFlood = false
+        let sent = 0
+        const send = (self: MockClient.Source) => {
+          sent++
+          self.emit("a")
+        }
+        const source = new MockClient.Source((self) => {
+          if (isFlood) send(self)
+        })
+        const body = bodyOf(source.response)
+        const handlers: Handlers<number> = {
+          onChunks: (chunks) => Effect.succeed(chunks.length),
+          onEnd: () => Effect.succeed(0)
+        }
+        let taken = 0
+        for (let count = 0; count < 20; count++) {
+          send(source)
+          taken += yield* body.read(handlers)
+        }
+        isFlood = true
+        send(source)
+        yield* pause
+        assert.isAtMost(sent - taken, 3)
+        body.close()
+      }))
+
+    it.effect.each<readonly [string, (source: MockClient.Source) => void, string]>([
+      ["bytes", (source) => source.emit("a"), "a"],
+      ["the end", (source) => source.end(), "the end"]
+    ])("misses no %s that come between the question and the wait", ([_, come, expected]) =>
+      Effect.gen(function*() {
+        const source = new MockClient.Source()
+        const next = bodyOf(source.response).read<string>({
+          onChunks: (chunks) => Effect.succeed(Buffer.concat(chunks).toString()),
+          onEnd: () => Effect.succeed("the end")
+        })
+        come(source)
+        yield* pause
+        const exit = yield* Effect.exit(TestServices.provideLive(Effect.timeout(next, "5 seconds")))
+        assert.deepStrictEqual(exit, Exit.succeed(expected))
+      }))
+
+    it.effect("that nobody waits for any more is read on to its end", () =>
+      Effect.gen(function*() {
+        const source = new MockClient.Source((self) => {
+          if (self.pulls < 6) self.emit("a")
+          else self.end()
+        })
+        const body = bodyOf(source.response)
+        yield* pause
+        body.linger()
+        yield* pause
+        assert.strictEqual(source.pulls, 6)
+      }))
+
+    it.effect("has only its first end", () =>
+      Effect.gen(function*() {
+        const source = new MockClient.Source()
+        const body = bodyOf(source.response)
+        const error = new ConnectionError({ step: "stream", cause: { name: "Error", message: "first" } })
+        body.end(Exit.fail(error))
+        source.end()
+        yield* pause
+        const handlers: Handlers<unknown> = { onChunks: () => Effect.succeed("bytes"), onEnd: Effect.either }
+        assert.deepStrictEqual(yield* body.read(handlers), Either.left(error))
       }))
   })
 })

@@ -36,6 +36,19 @@ describe("Fault", () => {
       assert.deepStrictEqual(causeOf(error), { name: "Error", code: undefined, message: "Transport" })
     })
 
+    it("the words that an error of the platform has for a cause", () => {
+      const request = HttpClientRequest.get("http://localhost/hidden/")
+      const error = new HttpClientError.RequestError({ request, reason: "Transport", cause: "the proxy said no" })
+      assert.strictEqual(causeOf(error).message, "the proxy said no")
+    })
+
+    it.each<readonly [string, unknown]>([["nothing", undefined], ["a number", 7], ["an object", {}]])(
+      "nothing where %s is thrown",
+      (_, error) => {
+        assert.deepStrictEqual(causeOf(error), { name: "Error", code: undefined, message: "" })
+      }
+    )
+
     it("an error that holds itself, once", () => {
       const error = new Error("round and round")
       error.cause = error
@@ -54,6 +67,10 @@ describe("Fault", () => {
 
     it("takes words for an error where there is nothing else", () => {
       assert.deepStrictEqual(Fault.serviceFault(told), { code: undefined, detail: "quota exceeded" })
+    })
+
+    it.each(["message", "msg"])("takes the %s within an error for its words", (key) => {
+      assert.deepStrictEqual(Fault.serviceFault({ error: { [key]: "no" } }), { code: undefined, detail: "no" })
     })
 
     it("looks for a code within the error where there is none beside it", () => {

@@ -143,7 +143,8 @@ describe("FrameDecoder", () => {
       ["bare [DONE]", "[DONE]"],
       ["an empty data line", "data:"],
       ["a data line of spaces", "data:   "],
-      ["a comment in a data line", "data: : keepalive"]
+      ["a comment in a data line", "data: : keepalive"],
+      ["a comment that quotes the end", ": data: [DONE]"]
     ])("%s means nothing", (_, line) => {
       const { decoder, deltas, outcome } = decode(frame("a"), `${line}\n`, frame("ab"), done)
       assert.deepStrictEqual([deltas, outcome, decoder.goodFrames, decoder.passedOver], [["a", "b"], isDone, 2, []])

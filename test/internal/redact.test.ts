@@ -175,4 +175,8 @@ describe("redact", () => {
       for (let at = 0; at + 8 <= secret.length; at++) assert.notInclude(clean, secret.slice(at, at + 8))
     }))
   })
+
+  it("leaves the space after the last word of a secret", () => {
+    assert.strictEqual(redact("my secret next", ["my secret word"]), "[redacted] next")
+  })
 })

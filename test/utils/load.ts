@@ -10,17 +10,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import type * as Net from "node:net"
-import * as V8 from "node:v8"
-import * as Vm from "node:vm"
 import * as GPTalk from "../../src/GPTalk.js"
 import { eventually } from "./eventually.js"
 import type { Exchange } from "./FaultServer.js"
 import * as FaultServer from "./FaultServer.js"
+import { collectGarbage } from "./garbage.js"
 
 export type Client = Layer.Layer<HttpClient.HttpClient>
-
-V8.setFlagsFromString("--expose-gc")
-const collectGarbage: () => void = Vm.runInNewContext("gc")
 
 /** In bytes, with what lies outside the heap of JavaScript, after two collections. */
 const memory = Effect.gen(function*() {

@@ -1,0 +1,19 @@
+import type { HttpServerRequest } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Channel, Chunk, Effect, Exit, Fiber, Stream } from "effect"
+import * as Connection from "../../src/internal/connection.js"
+
+describe("Connection", () => {
+  it.live("interrupts a reply whose client has gone before it begins", () =>
+    Effect.gen(function*() {
+      const socket = { destroyed: true, on: () => {} }
+      const request = { source: { socket } } as unknown as HttpServerRequest.HttpServerRequest
+      const frames = Channel.zipRight(
+        Channel.write(Chunk.of(new Uint8Array(0))),
+        Stream.toChannel(Stream.never)
+      ) as Channel.Channel<Chunk.Chunk<Uint8Array>>
+      const reply = Stream.runDrain(Stream.fromChannel(Connection.channel(frames, request)))
+      const exit = yield* Effect.timeout(Effect.flatMap(Effect.fork(reply), Fiber.await), "5 seconds")
+      assert.isTrue(Exit.isInterrupted(exit), String(exit))
+    }))
+})
