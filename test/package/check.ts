@@ -156,7 +156,7 @@ const withNode = async (directory: string, tarball: string): Promise<void> => {
   await verify("imports what needs no more", () => importsWith(project, peers))
   await verify("type-checks and runs, and so does an example", async () => {
     await project.write("modules.ts", importing(modulesWith(peers)))
-    for (const name of ["stream", "embedded-server", "node-server"]) await project.copy(`examples/${name}.ts`)
+    for (const name of ["stream", "embedded-server", "echo", "node-server"]) await project.copy(`examples/${name}.ts`)
     // The declarations of @effect/platform-node want those of ws, which do not come with it.
     await project.typeCheck({ skipLibCheck: true, types: ["node"] }, "modules.ts", "stream.ts")
     await project.node("out/modules.js")
