@@ -104,11 +104,10 @@ const toError = (answer: Answer, json: unknown, issue: string) => {
     : toServiceError(answer, json, fault)
 }
 
-const holdsData = (json: unknown): boolean => Predicate.isRecord(json) && Boolean(json["data"])
+const hasData = (json: unknown): boolean => Predicate.isRecord(json) && Boolean(json["data"])
 
 /**
- * The value of a JSON answer. An answer to `text` without `data`, or with nothing at all, is marked as a refusal of the
- * session.
+ * The value of a JSON answer. An answer to `text` whose JSON has no `data` is marked as a refusal of the session.
  *
  * @internal
  */
@@ -120,8 +119,7 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
       Either.flatMap(json, (json) => Either.mapLeft(decodeJson(json), describe)),
       (issue) => {
         const error = toError(answer, Either.getOrUndefined(json), issue)
-        const hasData = Either.match(json, { onLeft: () => text !== "", onRight: holdsData })
-        return answer.step === "text" && !hasData ? markRefusal(error) : error
+        return answer.step === "text" && Either.isRight(json) && !hasData(json.right) ? markRefusal(error) : error
       }
     )
   })
