@@ -138,9 +138,11 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * `/api/chatgpt/` itself, and a path with a broken escape such as `/api/chatgpt/%zz`, match no route of this package
  * and get the router's own 404.
  *
- * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform. URLs of
- * `stream`, which contain a token, stay out of the HTTP server's log and spans. If you switch off spans yourself, as with
- * `HttpMiddleware.withTracerDisabledForUrls`, do so around the whole server: around this layer, that undoes it.
+ * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform.
+ *
+ * URLs of `stream`, which contain a token, stay out of the HTTP server's log and spans. If you switch spans off
+ * yourself, with `HttpMiddleware.withTracerDisabledForUrls` for instance, do so around the whole server: around this
+ * layer alone, that brings them back.
  *
  * With an invalid option the layer dies when it is built.
  *

@@ -174,7 +174,11 @@ describe("No secret of GPTalk is seen", () => {
     }
   )
 
-  it.effect("in a defect of the client that quotes the URL", () =>
+  it.effect.each<readonly [string, (words: string) => unknown]>([
+    ["an error", (words) => new Error(words)],
+    ["an error as a cause", (words) => new Error("no answer", { cause: new Error(words) })],
+    ["no error", (words) => words]
+  ])("in a defect of the client that quotes the URL and is %s", ([_, toDefect]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(ask)
       assert(Exit.isFailure(exit))
@@ -183,7 +187,7 @@ describe("No secret of GPTalk is seen", () => {
       assert.notMatch(visible(defect) + inspect(exit, { depth: 20 }), secrets)
     }).pipe(Effect.provide(Layer.provide(
       GPTalk.layer({ retries: 0 }),
-      MockClient.make({ text, stream: ({ url }) => Effect.die(new Error(`no ${url.pathname}${url.search}`)) }).layer
+      MockClient.make({ text, stream: ({ url }) => Effect.die(toDefect(`no ${url.pathname}${url.search}`)) }).layer
     ))))
 
   it.effect("but a defect of the client that quotes none is left as it is", () =>

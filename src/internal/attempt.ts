@@ -54,7 +54,7 @@ export interface Attempt extends Reply.Reply {
   readonly close: Close
 }
 
-/** A client that cannot be interrupted, and does not react when its request is aborted, is not waited for any longer. */
+/** A client that cannot be interrupted, and does not react when its request is aborted, is left alone after a while. */
 const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): Effect.Effect<unknown> =>
   Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), duration)
 

@@ -30,8 +30,8 @@ const isUpgrade = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
 
 /**
  * Refuses an upgrade request, which `curl --http2` and Java's client send by default. If the server listens for
- * upgrades, Node detaches the connection, with the body unread. It would stay open until the client closes it, also when
- * the server ends, and without a listener an error of it would end the process.
+ * upgrades, Node detaches the connection, with the body unread. It would stay open until the client closes it, also
+ * when the server ends, and without a listener an error of it would end the process.
  *
  * @internal
  */

@@ -108,12 +108,10 @@ const innermost = (error: unknown, depth = 8): unknown => {
  * @internal
  */
 export const isUnsafe = (error: unknown, secrets: ReadonlyArray<string>, depth = 8): boolean =>
-  isPlatformError(error) || (
-    depth > 0 && Predicate.isRecord(error) && (
-      quotes(String(error["message"]), secrets) ||
-      [error["cause"], error["errors"]].flat().some((inner) => isUnsafe(inner, secrets, depth - 1))
-    )
-  )
+  isPlatformError(error) ||
+  quotes(String(Predicate.isRecord(error) ? error["message"] : error), secrets) ||
+  (depth > 0 && Predicate.isRecord(error) &&
+    [error["cause"], error["errors"]].flat().some((inner) => isUnsafe(inner, secrets, depth - 1)))
 
 /** @internal */
 export const toConnectionError = (
