@@ -319,10 +319,10 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     return fault === undefined ? answer : Memory.applyFault(answer, fault)
   })
 
-  const client = HttpClient.make((request, url) => {
+  const client = HttpClient.make((request, url, signal) => {
     const step = stepOf(url)
     return Effect.map(
-      Memory.untilBodyEnds(step === undefined ? serve(request, url) : respond(step, request, url)),
+      Memory.untilBodyEnds(step === undefined ? serve(request, url) : respond(step, request, url), signal),
       (answer) => Memory.toClientResponse(request, answer)
     )
   })

@@ -332,6 +332,28 @@ describe("GPTalkTest", () => {
         replies: () => Stream.fromEffect(Effect.as(Effect.sleep("1 second"), "Hi!"))
       }))))
 
+    it.effect("counts none whose client has gone before it read", () => {
+      let count = 0
+      const impatient = (client: HttpClient.HttpClient) =>
+        HttpClient.transform(
+          client,
+          (response, request) =>
+            request.url.includes(Protocol.paths.stream) && count++ === 0
+              ? Effect.zipLeft(response, Effect.never)
+              : response
+        )
+      return Effect.gen(function*() {
+        const reply = yield* Effect.fork(program)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* Fiber.join(reply), "You said: Say hi")
+      }).pipe(Effect.provide(
+        GPTalk.layer({ url: "http://gptalk.test", retries: 1 }).pipe(
+          Layer.provide(Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, impatient))),
+          Layer.provide(GPTalkTest.layerHttpClient({ server: { maxReplies: 1 } }))
+        )
+      ))
+    })
+
     it.effect("counts none that has ended, in whatever way", () =>
       Effect.gen(function*() {
         yield* Effect.exit(program)

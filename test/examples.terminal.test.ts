@@ -76,6 +76,14 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual(yield* Queue.size(asked), 0)
     }))
 
+  live("is left by Ctrl-C, though what is pasted has no end", () =>
+    Effect.gen(function*() {
+      const chat = yield* converse()
+      chat.write("\x1b[200~one\rtwo")
+      chat.write("\x03")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
   live("goes on after a Ctrl-Z where there is no shell to go back to", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<string>()

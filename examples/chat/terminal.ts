@@ -92,7 +92,13 @@ class Keys extends PassThrough {
       const start = this.held.indexOf(pasteStart)
       if (start === -1) return this.held.length
       const end = this.held.indexOf(pasteEnd, start)
-      if (end === -1) return start
+      if (end === -1) {
+        // A terminal that never says where the paste ends must not keep the keys that leave it.
+        const leave = this.held.indexOf(ctrlC, start)
+        if (leave === -1) return start
+        this.held = Buffer.concat([this.held.subarray(0, start), this.held.subarray(leave)])
+        continue
+      }
       const pasted = this.held.toString("utf8", start + pasteStart.length, end).replace(/\r\n?|\n/g, lineEnd)
       this.held = Buffer.concat([
         this.held.subarray(0, start),
@@ -130,15 +136,20 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
       // Ctrl-Z stops the whole job: npm and tsx, which wait for this process, and not this process alone. Without a
       // shell that could continue it, nothing is stopped.
       lines.on("SIGTSTP", () => {
-        const goOn = () => {
+        const settle = () => {
           clearTimeout(notStopped)
           process.off("SIGCONT", goOn)
+          lines.off("close", settle)
+        }
+        const goOn = () => {
+          settle()
           keys.setRawMode(true)
           markPastes(true)
           lines.prompt(true)
         }
         const notStopped = setTimeout(goOn, 100)
         process.on("SIGCONT", goOn)
+        lines.on("close", settle)
         markPastes(false)
         keys.setRawMode(false)
         process.kill(0, "SIGTSTP")

@@ -96,16 +96,23 @@ export const make = Effect.fnUntraced(function*(routes: Layer.Layer<never, never
 })
 
 /**
- * Keeps the scope of a request open until the body of its answer has been read, as a server on a network does.
+ * Keeps the scope of a request open until the body of its answer has been read, or the request is aborted, as a server
+ * on a network does.
  *
  * @internal
  */
-export const untilBodyEnds = <E>(answer: Effect.Effect<Answer, E, Scope.Scope>): Effect.Effect<Answer, E> =>
-  Effect.flatMap(Scope.make(), (scope) =>
-    Scope.extend(answer, scope).pipe(
-      Effect.map((answer) => ({ ...answer, body: Stream.ensuring(answer.body, Scope.close(scope, Exit.void)) })),
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-    ))
+export const untilBodyEnds = <E>(
+  answer: Effect.Effect<Answer, E, Scope.Scope>,
+  signal: AbortSignal
+): Effect.Effect<Answer, E> =>
+  Effect.flatMap(Scope.make(), (scope) => {
+    const close = Scope.close(scope, Exit.void)
+    signal.addEventListener("abort", () => Effect.runFork(close), { once: true })
+    return Scope.extend(answer, scope).pipe(
+      Effect.map((answer) => ({ ...answer, body: Stream.ensuring(answer.body, close) })),
+      Effect.onError(() => close)
+    )
+  })
 
 /** @internal */
 export const textAnswer = (status: number, body: string, headers: Readonly<Record<string, string>>): Answer => ({
