@@ -5,14 +5,16 @@ import { HttpLayerRouter, HttpServer } from "@effect/platform"
 import { Config, Effect, Layer, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+import type * as Responder from "effect-gptalk/Responder"
 import * as Echo from "./echo.js"
 import * as NodeServer from "./node-server.js"
 
 /** The protocol's routes on a free port of the loopback interface. */
-const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
-  Layer.provide(Echo.layer),
-  Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
-)
+export const serve = (responder: Layer.Layer<Responder.Responder>) =>
+  HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(responder),
+    Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
+  )
 
 const model = Config.string("GPTALK_MODEL").pipe(
   Config.validate({ message: "Expected the name of a model, found nothing", validation: (name) => name !== "" }),
@@ -24,7 +26,7 @@ const layerEmbedded = HttpServer.addressFormattedWith((url) =>
     url: Config.succeed(url),
     model
   }))
-).pipe(Layer.unwrapEffect, Layer.provide(server))
+).pipe(Layer.unwrapEffect, Layer.provide(serve(Echo.layer)))
 
 /** The service of `GPTALK_URL`; none where that is not set. */
 export const serviceUrl = Config.option(Config.nonEmptyString("GPTALK_URL"))

@@ -3,14 +3,13 @@
  * The service runs here, with answers of its own, so this needs no network: `npx tsx examples/language-model.ts`
  */
 import { Chat, LanguageModel } from "@effect/ai"
-import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
 import { GPTalk } from "effect-gptalk"
 import * as GPTalkLanguageModel from "effect-gptalk/GPTalkLanguageModel"
-import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
-import * as NodeServer from "./node-server.js"
+import * as EmbeddedServer from "./embedded-server.js"
 
 const responder = Responder.make(({ model, prompt }) => {
   const turns = prompt.split("\n").filter((line) => line.startsWith("User:")).length
@@ -19,14 +18,9 @@ const responder = Responder.make(({ model, prompt }) => {
     : Stream.make("This is ", `turn ${Math.max(turns, 1)} `, `with ${model}.`)
 })
 
-const server = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
-  Layer.provide(Responder.layer(responder)),
-  Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
-)
-
 const gptalk = HttpServer.addressFormattedWith((url) => Effect.succeed(GPTalk.layer({ url }))).pipe(
   Layer.unwrapEffect,
-  Layer.provide([server, NodeHttpClient.layerUndici])
+  Layer.provide([EmbeddedServer.serve(Responder.layer(responder)), NodeHttpClient.layerUndici])
 )
 
 const Person = Schema.Struct({ name: Schema.String, born: Schema.Int })

@@ -2,22 +2,16 @@
  * A reply through an HTTP proxy that wants a password. The proxy and the service run here, on free loopback ports, so
  * this needs no network: `npx tsx examples/proxy.ts`
  */
-import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { HttpServer } from "@effect/platform"
 import { Console, Effect, Layer, Redacted } from "effect"
 import { GPTalk } from "effect-gptalk"
-import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as NodeProxy from "effect-gptalk/NodeProxy"
 import * as Responder from "effect-gptalk/Responder"
 import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { createProxy } from "proxy"
-import * as NodeServer from "./node-server.js"
-
-const service = HttpLayerRouter.serve(GPTalkServer.layer(), { disableLogger: true, disableListenLog: true }).pipe(
-  Layer.provide(Responder.layerEcho),
-  Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
-)
+import * as EmbeddedServer from "./embedded-server.js"
 
 const startProxy = Effect.promise(async () => {
   const proxy = createProxy(Http.createServer())
@@ -38,4 +32,4 @@ const program = Effect.gen(function*() {
   )
 })
 
-program.pipe(Effect.scoped, Effect.provide(service), Effect.runPromise)
+program.pipe(Effect.scoped, Effect.provide(EmbeddedServer.serve(Responder.layerEcho)), Effect.runPromise)

@@ -4,6 +4,7 @@ import { Data, Effect, Exit, Fiber, Layer, Option, Redacted, TestClock } from "e
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
+import { pause } from "./utils/eventually.js"
 import { collectGarbage } from "./utils/garbage.js"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -290,7 +291,7 @@ describe("Auth forgets a session", () => {
       for (let index = 0; index < 20; index++) {
         yield* round(auth, (token) => void tokens.push(new WeakRef(token)), index)
       }
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      yield* pause
       collectGarbage()
       assert.isAtLeast(tokens.length, 20)
       return tokens.filter((token) => token.deref() !== undefined).length

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Clock, Deferred, Duration, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { around } from "./utils/auths.js"
+import { pause } from "./utils/eventually.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
@@ -59,8 +60,8 @@ describe("GPTalk timeouts", () => {
     })
     return Effect.gen(function*() {
       yield* ask
-      // In real time: what watches over calls stops when there is none.
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)))
+      // What watches over calls stops when there is none.
+      yield* pause
       yield* TestClock.adjust("1 second")
       const fiber = yield* Effect.fork(ask)
       yield* TestClock.adjust("30 seconds")

@@ -86,25 +86,26 @@ class Keys extends PassThrough {
     this.onCtrlC = undefined
   }
 
+  private replace(start: number, end: number, text: string): void {
+    this.held = Buffer.concat([this.held.subarray(0, start), Buffer.from(text), this.held.subarray(end)])
+  }
+
   /** Makes one line of what is pasted. Returns how many bytes can go on: more may come of what is pasted last. */
   private joinPastes(): number {
     while (true) {
       const start = this.held.indexOf(pasteStart)
       if (start === -1) return this.held.length
       const end = this.held.indexOf(pasteEnd, start)
-      if (end === -1) {
-        // A terminal that never says where the paste ends must not keep the keys that leave it.
-        const leave = this.held.indexOf(ctrlC, start)
-        if (leave === -1) return start
-        this.held = Buffer.concat([this.held.subarray(0, start), this.held.subarray(leave)])
-        continue
+      // A terminal that never says where the paste ends must not keep the key that leaves it.
+      const leave = this.held.indexOf(ctrlC, start)
+      if (end !== -1) {
+        const pasted = this.held.toString("utf8", start + pasteStart.length, end)
+        this.replace(start, end + pasteEnd.length, pasted.replace(/\r\n?|\n/g, lineEnd))
+      } else if (leave !== -1) {
+        this.replace(start, leave, "")
+      } else {
+        return start
       }
-      const pasted = this.held.toString("utf8", start + pasteStart.length, end).replace(/\r\n?|\n/g, lineEnd)
-      this.held = Buffer.concat([
-        this.held.subarray(0, start),
-        Buffer.from(pasted),
-        this.held.subarray(end + pasteEnd.length)
-      ])
     }
   }
 

@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
@@ -84,14 +84,16 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   return yield* toServiceError(answer, json, Fault.saidBy(json), retryAfter)
 })
 
+const dataOf = (json: unknown): unknown => Predicate.isRecord(json) ? json["data"] : undefined
+
 /** The error of an answer. If the answer has a token, its error text may quote it. */
 const toServiceError = (
   { response: { status }, secrets, step }: Answer,
   json: unknown,
   fault: Fault.ServiceFault,
-  retryAfter: Option.Option<Duration.Duration> = Option.none()
+  retryAfter?: Option.Option<Duration.Duration>
 ): GPTalkError.ServiceError => {
-  const data = Predicate.isRecord(json) ? json["data"] : undefined
+  const data = dataOf(json)
   const tokens = Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
   return Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens], retryAfter })
 }
@@ -103,8 +105,6 @@ const toError = (answer: Answer, json: unknown, issue: string) => {
     ? new GPTalkError.ProtocolError({ step: answer.step, issue })
     : toServiceError(answer, json, fault)
 }
-
-const hasData = (json: unknown): boolean => Predicate.isRecord(json) && Boolean(json["data"])
 
 /**
  * The value of a JSON answer. An answer to `text` whose JSON has no `data` is marked as a refusal of the session.
@@ -119,7 +119,7 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
       Either.flatMap(json, (json) => Either.mapLeft(decodeJson(json), describe)),
       (issue) => {
         const error = toError(answer, Either.getOrUndefined(json), issue)
-        return answer.step === "text" && Either.isRight(json) && !hasData(json.right) ? markRefusal(error) : error
+        return answer.step === "text" && Either.isRight(json) && !dataOf(json.right) ? markRefusal(error) : error
       }
     )
   })

@@ -6,6 +6,7 @@ import { Readable } from "node:stream"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
+import { pause } from "../utils/eventually.js"
 import * as MockClient from "../utils/mockClient.js"
 
 /** What the clients on Node answer with, as far as it concerns a body. */
@@ -19,9 +20,6 @@ const bodyOf = (source: Readable | Response) => {
   body.connect(responseOf(source), Runtime.defaultRuntime)
   return body
 }
-
-/** In real time: what has been asked of a source comes meanwhile. */
-const pause = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
 
 /** All that can be read, and then how it ended. */
 const read = (source: Readable | Response) => {

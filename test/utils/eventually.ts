@@ -12,3 +12,6 @@ export const eventually = (assertion: () => void): Effect.Effect<void> =>
       }
     }
   })
+
+/** Lets 20 milliseconds of real time pass, so that what has been set going can come. */
+export const pause: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
