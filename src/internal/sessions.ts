@@ -50,8 +50,8 @@ export const newest = (sessions: Sessions): Session | undefined =>
   sessions.all.findLast((session) => session.expiresAt !== undefined && !session.isRefused)
 
 /**
- * Reserves one use: of the oldest session that has one left, or of a new session. Sessions with an id below `from` are
- * not used.
+ * Reserves one use: of the oldest session that has one left, or of a new session. A session whose login is under way
+ * comes after those that need no waiting. Sessions with an id below `from` are not used.
  *
  * Sessions that can serve no call any more are forgotten here, except the newest, which `status` reports. A session
  * whose uses are all reserved stays, since one of them may be given back. So does a refused session: see `isRefused`.
@@ -66,9 +66,10 @@ export const reserve = (
   const live = sessions.all.filter((session) =>
     session === last || session.isRefused || (session.kept < options.limit && !isExpired(session, options.now))
   )
-  const free = live.find((session) =>
+  const usable = live.filter((session) =>
     session.id >= options.from && !session.isRefused && session.used < options.limit && !isExpired(session, options.now)
   )
+  const free = usable.find(({ token }) => token !== undefined) ?? usable[0]
   const session = free ??
     {
       id: sessions.nextId,

@@ -44,6 +44,12 @@ describe("Sessions", () => {
       assert.deepStrictEqual([session.id, session.used, loginReason], [0, 2, undefined])
     })
 
+    it("gives no use of an older session whose login is still under way", () => {
+      const sessions = after(reserving(), reserving(), reserving(), issuing(1), givingBack(0))
+      const [{ loginReason, session }] = reserve(sessions)
+      assert.deepStrictEqual([session.id, session.used, loginReason], [1, 2, undefined])
+    })
+
     it("gives no use of a session from before `from`, and leaves that to others", () => {
       const [{ loginReason, session }, sessions] = reserve(after(reserving(), issuing(0), givingBack(0)), 0, 1)
       assert.deepStrictEqual([session.id, loginReason, ids(sessions)], [1, "refused", [0, 1]])
