@@ -90,18 +90,18 @@ const brokenOff: { readonly [Reason in Response.FinishReason]?: string } = {
 type Part = Response.StreamPart<Record<never, never>>
 
 /**
- * A provider whose connection breaks, or that fails, may just end its stream. Then it has left a text open, or has sent
- * none and has not said that it finished.
+ * A provider whose connection breaks, or that fails, may just end its stream, and may even call that a stop. Then it has
+ * left a text open, or has sent none.
  */
 const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, ModelError> =>
   Stream.suspend(() => {
     const openTexts = new Set<string>()
     let hasText = false
-    let isFinished = false
 
     const handle = (part: Part): Effect.Effect<string, ModelError> => {
       switch (part.type) {
         case "text-start":
+          hasText = true
           openTexts.add(part.id)
           break
         case "text-delta":
@@ -111,7 +111,6 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
           openTexts.delete(part.id)
           break
         case "finish": {
-          isFinished = true
           const reason = brokenOff[part.reason]
           return reason === undefined ? nothing : new ModelError({ reason })
         }
@@ -122,7 +121,7 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
     }
 
     const end = Stream.suspend(() =>
-      (isFinished || hasText) && openTexts.size === 0
+      hasText && openTexts.size === 0
         ? Stream.empty
         : Stream.fail(new ModelError({ reason: "it ended before it was complete" }))
     )
@@ -161,7 +160,7 @@ const toModelError = (error: AiError): ModelError => {
       return new ModelError({
         reason: error.reason === "StatusCode"
           ? "its provider answered with an error"
-          : `its provider's answer is not what was asked for (${error.reason})`,
+          : `its provider's answer broke off or could not be read (${error.reason})`,
         status: error.response.status
       })
     default:

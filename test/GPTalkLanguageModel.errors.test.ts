@@ -21,23 +21,49 @@ const json = (body: unknown, status = 200) => Response.json(body, { status })
 describe("GPTalkLanguageModel", () => {
   describe("errors", () => {
     const step = "text"
+    const asked = (method: "GET" | "POST", step: GPTalkError.Step) => ({
+      method,
+      url: Protocol.paths[step],
+      urlParams: [],
+      hash: Option.none(),
+      headers: {}
+    })
     const cases: ReadonlyArray<readonly [GPTalkError.GPTalkError, AiError.AiError["_tag"], object]> = [
       [new GPTalkError.InvalidRequestError({ issue: "model: expected a string" }), "MalformedInput", {}],
       [
         new GPTalkError.AuthenticationError({ step: "login", status: 403 }),
         "HttpResponseError",
-        { reason: "StatusCode", response: { status: 403, headers: {} } }
+        { reason: "StatusCode", request: asked("POST", "login"), response: { status: 403, headers: {} } }
       ],
       [
         new GPTalkError.RateLimitError({ step, retryAfter: Option.some(Duration.millis(1500)) }),
         "HttpResponseError",
-        { reason: "StatusCode", response: { status: 429, headers: { "retry-after": "2" } } }
+        {
+          reason: "StatusCode",
+          request: asked("POST", "text"),
+          response: { status: 429, headers: { "retry-after": "2" } }
+        }
       ],
       [
         new GPTalkError.ServiceError({ step, status: 502, detail: "down", retryAfter: Option.none() }),
         "HttpResponseError",
         { reason: "StatusCode", response: { status: 502, headers: {} } }
       ],
+      [
+        new GPTalkError.ServiceError({ step: "stream", status: 503, retryAfter: Option.some(Duration.minutes(1)) }),
+        "HttpResponseError",
+        {
+          reason: "StatusCode",
+          request: asked("GET", "stream"),
+          response: { status: 503, headers: { "retry-after": "60" } }
+        }
+      ],
+      [
+        new GPTalkError.ServiceError({ step, status: 302, retryAfter: Option.none() }),
+        "HttpResponseError",
+        { reason: "StatusCode", response: { status: 302, headers: {} } }
+      ],
+      [new GPTalkError.ServiceError({ step, status: 201, code: 7, retryAfter: Option.none() }), "UnknownError", {}],
       [
         new GPTalkError.ServiceError({ step, status: 200, detail: "no quota", retryAfter: Option.none() }),
         "UnknownError",
@@ -46,12 +72,12 @@ describe("GPTalkLanguageModel", () => {
       [
         new GPTalkError.ConnectionError({ step, cause: { name: "Error", message: "ECONNREFUSED" } }),
         "HttpRequestError",
-        { reason: "Transport" }
+        { reason: "Transport", request: asked("POST", "text") }
       ],
       [
-        new GPTalkError.TimeoutError({ step, phase: "idle", after: Duration.seconds(1) }),
+        new GPTalkError.TimeoutError({ step: "stream", phase: "idle", after: Duration.seconds(1) }),
         "HttpRequestError",
-        { reason: "Transport" }
+        { reason: "Transport", request: asked("GET", "stream") }
       ],
       [new GPTalkError.ProtocolError({ step, issue: "expected JSON, found nothing" }), "MalformedOutput", {}],
       [new GPTalkError.IncompleteReplyError({ step: "stream", text: "SECRET" }), "MalformedOutput", {}]
@@ -72,6 +98,9 @@ describe("GPTalkLanguageModel", () => {
               description: error.message,
               ...fields
             })
+            // The reply of an IncompleteReplyError may quote the prompt.
+            const hasCause = tag !== "HttpResponseError" && error._tag !== "IncompleteReplyError"
+            assert.strictEqual("cause" in failure ? failure.cause : undefined, hasCause ? error : undefined)
             assert.notInclude(JSON.stringify(failure) + Cause.pretty(Cause.fail(failure)), "SECRET")
             // A schema-backed error that cannot be encoded breaks loggers and RPC.
             yield* Schema.encode(AiError.AiError)(failure)

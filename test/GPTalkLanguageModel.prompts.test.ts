@@ -53,6 +53,12 @@ describe("GPTalkLanguageModel", () => {
         )
       }))
 
+    it.effect("keeps a message whose text is empty", () =>
+      Effect.gen(function*() {
+        const messages = [{ role: "user", content: "" }, { role: "assistant", content: "What?" }] as const
+        assert.deepStrictEqual(yield* messagesOf(messages), messages)
+      }))
+
     const call = { type: "tool-call", id: "1", name: "clock", params: {}, providerExecuted: false } as const
     const result = {
       type: "tool-result",
@@ -108,6 +114,15 @@ describe("GPTalkLanguageModel", () => {
           assert.match(error._tag === "MalformedInput" ? error.description! : "", /no tools.*Clock/)
         }
         assert.strictEqual(requests.length, 0)
+      }))
+
+    it.effect("is none for a toolkit of which no tool may be called", () =>
+      Effect.gen(function*() {
+        const toolkit = Toolkit.make(Tool.make("Clock", { success: Schema.Number }))
+        const { text } = yield* LanguageModel.generateText({ prompt: "Hi", toolkit, toolChoice: "none" }).pipe(
+          Effect.provide([says("ok").model, toolkit.toLayer({ Clock: () => Effect.succeed(1) })])
+        )
+        assert.strictEqual(text, "ok")
       }))
   })
 

@@ -35,7 +35,11 @@ describe("GPTalkLanguageModel", () => {
         const response = yield* LanguageModel.generateText({ prompt: "Hi" }).pipe(Effect.provide(model))
         assert.strictEqual(response.text, "Hello")
         assert.strictEqual(response.finishReason, "stop")
-        assert.isUndefined(response.usage.totalTokens)
+        assert.deepInclude(response.usage, {
+          inputTokens: undefined,
+          outputTokens: undefined,
+          totalTokens: undefined
+        })
         assert.deepStrictEqual(response.content.map((part) => part.type), ["response-metadata", "text", "finish"])
         assert.deepStrictEqual(requests[0]!.messages, [{ role: "user", content: "Hi" }])
       }))
@@ -267,6 +271,17 @@ describe("GPTalkLanguageModel", () => {
           Effect.provide(Layer.provide(model, layer))
         )
         assert.deepInclude(requests[0], { model: "gpt-5", temperature: 1, contextMessages: 1 })
+      }))
+
+    it.effect("a zero and an empty text override as well", () =>
+      Effect.gen(function*() {
+        const { layer, requests } = says("ok")
+        const config = { temperature: 0.5, contextMessages: 1, systemPrompt: "Be brief." }
+        yield* ask.pipe(
+          GPTalkLanguageModel.withConfigOverride({ temperature: 0, contextMessages: 0, systemPrompt: "" }),
+          Effect.provide(Layer.provide(GPTalkLanguageModel.layer({ config }), layer))
+        )
+        assert.deepInclude(requests[0], { temperature: 0, contextMessages: 0, systemPrompt: "" })
       }))
   })
 })

@@ -2,7 +2,7 @@ import { AiError, LanguageModel, type Prompt, type Response } from "@effect/ai"
 import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, LogLevel, Queue, Redacted, type Scope, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, LogLevel, Option, Queue, Redacted, type Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
@@ -175,6 +175,30 @@ describe("ResponderLanguageModel", () => {
         assert.deepStrictEqual(yield* collect(Stream.empty), { deltas: [], end: "Failure" })
       }))
 
+    it.effect("fails when it ends in the middle of one of its texts", () =>
+      Effect.gen(function*() {
+        const parts = Stream.make(start, delta("Hi"), { ...start, id: "2" }, end, finish())
+        assert.deepStrictEqual(yield* collect(parts), { deltas: ["Hi"], end: "Failure" })
+      }))
+
+    it.effect("may be an empty text", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* collect(Stream.make(start, end, finish())), { deltas: [], end: "Success" })
+      }))
+
+    it.effect("fails when the model says that it finished, and has sent no text", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* collect(Stream.make(finish())), { deltas: [], end: "Failure" })
+      }))
+
+    it.effect("is another one on each run of its stream", () =>
+      Effect.gen(function*() {
+        const replies = [Stream.make(start, delta("Hi"), end, finish()), Stream.empty]
+        const responder = yield* makeResponder(() => Stream.suspend(() => replies.shift()!))
+        const reply = Effect.exit(Stream.runDrain(responder.respond(request)))
+        assert.deepStrictEqual([(yield* reply)._tag, (yield* reply)._tag], ["Success", "Failure"])
+      }))
+
     it.effect("is interrupted in the model when its reader stops", () =>
       Effect.gen(function*() {
         const isInterrupted = yield* Deferred.make<void>()
@@ -186,6 +210,54 @@ describe("ResponderLanguageModel", () => {
         )
         yield* responder.respond(request).pipe(Stream.take(1), Stream.runDrain)
         yield* Deferred.await(isInterrupted)
+      }))
+  })
+
+  describe("failure", () => {
+    const http = {
+      module: "Test",
+      method: "streamText",
+      description: "cannot answer the-prompt",
+      request: {
+        method: "POST",
+        url: "https://a.example",
+        urlParams: [],
+        hash: Option.none(),
+        headers: { authorization: "Bearer the-key" }
+      }
+    } as const
+    const errorPart = (error: unknown) => Stream.make<Array<Part>>(start, { type: "error", error })
+
+    it.effect.each(
+      [
+        [
+          "the request to its provider failed (Transport)",
+          Stream.fail(new AiError.HttpRequestError({ ...http, reason: "Transport" }))
+        ],
+        [
+          "its provider answered with an error, status 429",
+          Stream.fail(
+            new AiError.HttpResponseError({ ...http, reason: "StatusCode", response: { status: 429, headers: {} } })
+          )
+        ],
+        [
+          "its provider's answer broke off or could not be read (EmptyBody), status 200",
+          Stream.fail(
+            new AiError.HttpResponseError({ ...http, reason: "EmptyBody", response: { status: 200, headers: {} } })
+          )
+        ],
+        ["Test.streamText failed (UnknownError)", Stream.fail(failure)],
+        ["it sent an error", errorPart("overloaded")],
+        ["it sent an error (rate_limit_exceeded)", errorPart({ code: "rate_limit_exceeded", message: "the-prompt" })],
+        ["it sent an error", errorPart({ code: "cannot answer the-prompt" })],
+        ["it sent an error", errorPart({ code: "x".repeat(65) })]
+      ] as const
+    )("says why, without the words of the provider: %s", ([words, parts]) =>
+      Effect.gen(function*() {
+        const responder = yield* makeResponder(() => parts)
+        const error = yield* Effect.flip(Stream.runDrain(responder.respond(request)))
+        assert.strictEqual(String(error), `ModelError: The model gave no whole reply: ${words}.`)
+        assert.notMatch(JSON.stringify(error), /the-prompt|the-key/)
       }))
   })
 
@@ -268,7 +340,7 @@ describe("ResponderLanguageModel", () => {
           call.breakOff()
           yield* Fiber.join(reply)
         }).pipe(Effect.provide(Logger.add(logger)))
-        assert.match(log.join("\n"), /its provider's answer is not what was asked for \(Decode\)/)
+        assert.match(log.join("\n"), /its provider's answer broke off or could not be read \(Decode\)/)
         assert.notMatch(log.join("\n"), /sk-test|secret matter/)
       }))
 

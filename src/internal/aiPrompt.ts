@@ -38,8 +38,9 @@ const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.
   Either.try({
     try: () => ({
       role: "system",
-      content: `Answer with one JSON object named ${JSON.stringify(objectName)} and nothing else: no code fence and ` +
-        `no text around it. It must match this JSON Schema:\n${
+      content:
+        `Answer with one JSON object and nothing else: no code fence and no text around it. It must match this ` +
+        `JSON Schema, which is called ${JSON.stringify(objectName)}:\n${
           JSON.stringify(Tool.getJsonSchemaFromSchemaAst(schema.ast))
         }`
     }),
@@ -52,10 +53,10 @@ const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.
  * @internal
  */
 export const toMessages = (
-  { prompt, responseFormat, tools }: LanguageModel.ProviderOptions
+  { prompt, responseFormat, toolChoice, tools }: LanguageModel.ProviderOptions
 ): Either.Either<ReadonlyArray<Message>, string> =>
   Either.gen(function*() {
-    if (tools.length > 0) {
+    if (tools.length > 0 && toolChoice !== "none") {
       return yield* Either.left(
         `The GPTalk protocol knows no tools: the toolkit has ${tools.map((tool) => tool.name).join(", ")}`
       )

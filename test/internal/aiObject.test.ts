@@ -32,6 +32,30 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("{\"name\":\"A\",\"n\":\"one\"} " + object, Answer), Either.right(object))
   })
 
+  it("finds one within an object that does not parse", () => {
+    assert.deepStrictEqual(findObject(`{"answer": ${object}, ...}`, Answer), Either.right(object))
+  })
+
+  it("says what is wrong with the first one, without quoting it", () => {
+    assert.deepStrictEqual(
+      findObject("{\"name\":1} {\"name\":\"A\",\"n\":2} {}", Answer),
+      Either.left(
+        "No JSON object that fits the schema was found in the reply: name: expected a string, found a number"
+      )
+    )
+    assert.deepStrictEqual(findObject("I do not know.", Answer), Either.left("No JSON object was found in the reply"))
+  })
+
+  it("finds an object without fields", () => {
+    const Options = Schema.Struct({ name: Schema.optional(Schema.String) })
+    assert.deepStrictEqual(findObject("None: {}", Options), Either.right("{}"))
+  })
+
+  it("takes no part of an object that does not fit for the object", () => {
+    const Person = Schema.Struct({ name: Schema.String, kids: Schema.optional(Schema.Array(Schema.Unknown)) })
+    assert.isTrue(Either.isLeft(findObject("{\"name\":1,\"kids\":[{\"name\":\"A\"}]}", Person)))
+  })
+
   it("goes past one at which the schema throws", () => {
     const ThrowingDate = Schema.transform(Schema.String, Schema.String, {
       decode: (text) => new Date(text).toISOString(),
@@ -62,7 +86,7 @@ describe("findObject", () => {
       decode: (n) => Effect.map(Factor, (factor) => n * factor),
       encode: ParseResult.succeed
     })
-    const both = "{\"n\":1} {\"n\":2}"
+    const both = "{\"m\":0} {\"n\":1} {\"n\":2}"
     assert.deepStrictEqual(findObject(both, Schema.Struct({ n: Times })), Either.right("{\"n\":1}"))
     const NonePasses = Schema.Struct({ n: Schema.Number.pipe(Schema.greaterThan(2)) })
     assert.deepStrictEqual(findObject(both, NonePasses), Either.right("{\"n\":1}"))
@@ -81,6 +105,16 @@ describe("findObject", () => {
       assert.isTrue(Either.isLeft(findObject(text.repeat(1_000_000 / text.length), Answer)))
     })
   }
+
+  it("tries a bounded number of short objects", () => {
+    let tries = 0
+    const Never = Schema.Struct({}).pipe(Schema.filter(() => {
+      tries++
+      return false
+    }))
+    findObject("{}".repeat(100_000), Never)
+    assert.isBelow(tries, 10_000)
+  })
 
   it("gives up on objects that are nested too deep and do not parse", () => {
     assert.isTrue(Either.isLeft(findObject("{\"\":".repeat(50_000) + "," + "}".repeat(50_000), Answer)))
