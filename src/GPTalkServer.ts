@@ -7,6 +7,7 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
@@ -17,9 +18,11 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as Connection from "./internal/connection.js"
+import { ErrorAnswer, toResponse } from "./internal/errorAnswer.js"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
-import { readJson, Refusal, toAsked } from "./internal/requestBody.js"
+import { readJson, toAsked } from "./internal/requestBody.js"
 import * as Running from "./internal/running.js"
 import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
@@ -55,15 +58,6 @@ export interface Options {
   /** The largest request body, in bytes. Default 1 MiB; a larger one is answered with 413. */
   readonly maxBodySize?: number | undefined
 }
-
-const toResponse = ({ code, msg }: Refusal): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.unsafeJson({ code, msg } satisfies Protocol.ErrorBody, {
-    status: code,
-    headers: code === 429 ? { "retry-after": "1" } : code === 401 ? { "www-authenticate": "Bearer" } : {}
-  })
-
-const refuse = (code: Refusal["code"], msg: string): Effect.Effect<never, Refusal> =>
-  Effect.fail(new Refusal(code, msg))
 
 const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefined =>
   /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
@@ -112,8 +106,15 @@ const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean 
   return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
 }
 
+/** The log of the HTTP server has the URL, and that of `stream` the stream token. */
+const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(
+    HttpServerRequest.HttpServerRequest,
+    (request) => isStreamRequest(request) ? HttpMiddleware.withLoggerDisabled(handler) : handler
+  )
+
 /**
- * Spans of the HTTP server carry the URL, and that of `stream` the stream token.
+ * So do its spans. Without them, the platform does not join the trace of the client either.
  */
 const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
   HttpMiddleware.currentTracerDisabledWhen,
@@ -140,9 +141,11 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  *
  * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform.
  *
- * URLs of `stream`, which contain a token, stay out of the HTTP server's log and spans. If you switch spans off
- * yourself, with `HttpMiddleware.withTracerDisabledForUrls` for instance, do so around the whole server: around this
- * layer alone, that brings them back.
+ * URLs of `stream`, which contain a token, stay out of the HTTP server's log and spans; spans of the responder join the
+ * trace of the client all the same. If you switch spans off yourself, with `HttpMiddleware.withTracerDisabledForUrls`
+ * for instance, do so around the whole server: around this layer alone, that brings them back. Global middleware that
+ * may answer a `stream` itself must be added after this layer, `Layer.provideMerge(middleware, GPTalkServer.layer())`,
+ * or that answer is logged with its URL.
  *
  * With an invalid option the layer dies when it is built.
  *
@@ -173,6 +176,7 @@ export const layer = (
 
 const routes = (settings: ServerSettings.ServerSettings) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
+    yield* router.addGlobalMiddleware(withoutStreamLog)
     const responder = yield* Responder.Responder
     const replies = yield* Running.make
     let places = settings.maxReplies
@@ -182,47 +186,58 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     const login = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       yield* readJson(request, Protocol.LoginRequest, bodies)
       const session = store.login(yield* Clock.currentTimeMillis)
-      if (session === undefined) return yield* refuse(429, "too many sessions are in use")
+      if (session === undefined) return yield* new ErrorAnswer({ code: 429, msg: "too many sessions are in use" })
       return HttpServerResponse.unsafeJson({
         data: { token: session.token, expires_at: Math.floor(session.expiresAt / 1000) }
       })
     })
 
-    const refusalOf = (token: string, now: number): Refusal | undefined => {
+    const checkSession = (token: string, now: number): Effect.Effect<void, ErrorAnswer> => {
       switch (store.standing(token, now)) {
         case "good":
-          return undefined
+          return Effect.void
         case "spent":
-          return new Refusal(403, "the session is used up")
+          return new ErrorAnswer({ code: 403, msg: "the session is used up" })
         case "unknown":
-          return new Refusal(401, "the session is not known, or has expired")
+          return new ErrorAnswer({ code: 401, msg: "the session is not known, or has expired" })
       }
     }
 
     const text = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = bearer(request)
-      if (token === undefined) return yield* refuse(401, "an authorization header with a bearer token is needed")
-      const refusalBefore = refusalOf(token, yield* Clock.currentTimeMillis)
-      if (refusalBefore !== undefined) return yield* Effect.fail(refusalBefore)
+      if (token === undefined) {
+        return yield* new ErrorAnswer({ code: 401, msg: "an authorization header with a bearer token is needed" })
+      }
+      yield* checkSession(token, yield* Clock.currentTimeMillis)
       const body = yield* readJson(request, Protocol.TextRequest, bodies)
       const now = yield* Clock.currentTimeMillis
       // While the body was read, others may have used the session, and it may have expired.
-      const refusal = refusalOf(token, now)
-      if (refusal !== undefined) return yield* Effect.fail(refusal)
+      yield* checkSession(token, now)
       const streamToken = store.accept(token, toAsked(body), now)
-      if (streamToken === undefined) return yield* refuse(429, "too many replies wait to be fetched")
+      if (streamToken === undefined) {
+        return yield* new ErrorAnswer({ code: 429, msg: "too many replies wait to be fetched" })
+      }
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
 
     const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
-      if (typeof token !== "string") return yield* refuse(400, "a token is needed")
-      if (places <= 0) return yield* refuse(429, "too many replies are running")
+      if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is needed" })
+      if (places <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
-      if (asked === undefined) return yield* refuse(403, "the token is not known, was used, or has expired")
+      if (asked === undefined) {
+        return yield* new ErrorAnswer({ code: 403, msg: "the token is not known, was used, or has expired" })
+      }
       // Until the request ends, and not only from when the reply begins: many may be asked for before one begins.
-      yield* Effect.acquireRelease(Effect.sync(() => places--), () => Effect.sync(() => places++))
-      const frames = toFrames(Stream.suspend(() => responder.respond(asked)))
+      yield* Effect.acquireRelease(
+        Effect.sync(() => places--),
+        () => Effect.sync(() => places++)
+      )
+      const deltas = Stream.suspend(() => responder.respond(asked))
+      const frames = toFrames(Option.match(HttpTraceContext.fromHeaders(request.headers), {
+        onNone: () => deltas,
+        onSome: (span) => Stream.provideService(deltas, Tracer.ParentSpan, span)
+      }))
       const reply = Connection.channel(Running.channel(frames, replies), request)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {
         contentType: "text/event-stream",
@@ -230,17 +245,16 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       })
     })
 
-    const answer = <R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, R>) =>
+    const answer = <R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, ErrorAnswer, R>) =>
       Effect.catchAll(
         Effect.zipRight(Connection.refuseUpgrade, effect),
-        (refusal) => Effect.succeed(toResponse(refusal))
+        (error) => Effect.succeed(toResponse(error))
       )
 
-    const unlogged = HttpMiddleware.withLoggerDisabled
-    const notFound = answer(refuse(404, "there is no such path, or not with this method"))
+    const notFound = answer(new ErrorAnswer({ code: 404, msg: "there is no such path, or not with this method" }))
 
     yield* router.add("POST", Protocol.paths.login, (request) => answer(login(request)))
     yield* router.add("POST", Protocol.paths.text, (request) => answer(text(request)))
-    yield* router.add("GET", Protocol.paths.stream, (request) => unlogged(answer(stream(request))))
-    yield* router.add("*", "/api/chatgpt/*", (request) => isStreamRequest(request) ? unlogged(notFound) : notFound)
+    yield* router.add("GET", Protocol.paths.stream, (request) => answer(stream(request)))
+    yield* router.add("*", "/api/chatgpt/*", notFound)
   }))

@@ -131,6 +131,17 @@ describe("the server under abuse", () => {
         yield* eventually(() => assert.include(raw.received(), "413"))
       }))
 
+    it.scoped("and its connection can be used again, if it is no more than four times as large as allowed", () =>
+      Effect.gen(function*() {
+        const size = 3 * 1024 ** 2
+        const server = yield* TestServer.make({ maxBodySize: 1024 ** 2 })
+        const raw = yield* Raw.open(server.port)
+        const body = `${size.toString(16)}\r\n${" ".repeat(size)}\r\n0\r\n\r\n`
+        const head = Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" })
+        yield* Effect.fork(Raw.write(raw, head + body + Raw.head("GET", "/api/chatgpt/x")))
+        yield* eventually(() => assert.match(raw.received(), /^HTTP\/1.1 413 [^]*HTTP\/1.1 404 /))
+      }))
+
     it.scopedLive("and one who goes on sending is cut off", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ maxBodySize: 100 })
@@ -160,6 +171,24 @@ describe("the server under abuse", () => {
           const answer = yield* TestServer.post(server.url + Protocol.paths.text, textBody, { authorization })
           assert.strictEqual(answer.status, 401, authorization)
         }
+      }))
+
+    it.scoped.each(["bearer", "BEARER", "Bearer "])("one after '%s ' is good", (scheme) =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        const { status } = yield* TestServer.post(server.url + Protocol.paths.text, textBody, {
+          authorization: `${scheme} ${session}`
+        })
+        assert.strictEqual(status, 200)
+      }))
+
+    it.scoped("one that is forged is refused before the body has come", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make()
+        const raw = yield* Raw.open(server.port)
+        const headers = { "authorization": "Bearer x", "content-length": 100 }
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers))
+        yield* eventually(() => assert.match(raw.received(), /^HTTP\/1.1 401 /))
       }))
 
     it.scoped.each<

@@ -13,10 +13,10 @@ const withServer = Effect.gen(function*() {
   return { recorder, server, session: yield* TestServer.newSession(server) }
 })
 
-const send = (server: TestServer.TestServer, session: string, length: number, body: string) =>
+const send = (server: TestServer.TestServer, session: string, size: Record<string, string | number>, body: string) =>
   Effect.gen(function*() {
     const raw = yield* Raw.open(server.port)
-    const headers = { authorization: `Bearer ${session}`, "content-type": "application/json", "content-length": length }
+    const headers = { authorization: `Bearer ${session}`, "content-type": "application/json", ...size }
     yield* Raw.write(raw, Raw.head("POST", Protocol.paths.text, headers) + body)
     yield* eventually(() => assert.strictEqual(server.count(Protocol.paths.text), 1))
     return raw
@@ -33,10 +33,13 @@ const holdsNone = (recorder: Recorder.Recorder, session: string) => {
 const body = JSON.stringify({ ...TestServer.textBody, content: "the-prompt" })
 
 describe("the log of a server, of every level, holds no prompt and no token", () => {
-  it.scopedLive("of a body that breaks off", () =>
+  it.scopedLive.each<readonly [string, Record<string, string | number>, string]>([
+    ["a body", { "content-length": 1000 }, body],
+    ["a body of unknown length", { "transfer-encoding": "chunked" }, `${body.length.toString(16)}\r\n${body}\r\n`]
+  ])("of %s that breaks off", ([, size, sent]) =>
     Effect.gen(function*() {
       const { recorder, server, session } = yield* withServer
-      const raw = yield* send(server, session, 1000, body)
+      const raw = yield* send(server, session, size, sent)
       yield* Effect.sync(() => raw.socket.resetAndDestroy())
       yield* eventually(() => assert.isTrue(recorder.lines.some((line) => line.includes(Protocol.paths.text))))
       yield* Effect.sleep("50 millis")

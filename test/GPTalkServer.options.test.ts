@@ -31,6 +31,7 @@ describe("GPTalkServer options", () => {
     ["maxStreamTokens", -1],
     ["maxReplies", -1],
     ["maxReplies", Infinity],
+    ["maxBodySize", 0],
     ["maxBodySize", "1 MiB"]
   ])("%s: %s is a mistake that is told by its name", ([name, value]) =>
     Effect.gen(function*() {

@@ -1,6 +1,12 @@
-import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
+import {
+  FetchHttpClient,
+  HttpLayerRouter,
+  HttpMiddleware,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Stream } from "effect"
+import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Option, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -285,6 +291,13 @@ describe("GPTalkServer", () => {
         assert.strictEqual(spans.length, 2)
       }))
 
+    it.scoped("a path that is not there is logged too", () =>
+      Effect.gen(function*() {
+        const path = "/api/chatgpt/user/logout"
+        const { lines } = yield* record((server) => TestServer.request(server.url + path))
+        assert.strictEqual(lines.filter((line) => line.includes(path)).length, 1)
+      }))
+
     it.scoped("what the program itself has no spans of has none still, and the token neither", () => {
       const records = makeRecords()
       return Effect.gen(function*() {
@@ -296,6 +309,41 @@ describe("GPTalkServer", () => {
         yield* TestServer.stream(server, token)
         const paths = records.spans.map(({ attributes }) => attributes.get("url.path"))
         assert.deepStrictEqual(paths, [Protocol.paths.text])
+      }).pipe(Effect.provide(records.layer))
+    })
+
+    it.scoped("a stream that middleware answers has no log either", () => {
+      const records = makeRecords()
+      const middleware = HttpLayerRouter.middleware(
+        (handler) =>
+          Effect.flatMap(
+            HttpServerRequest.HttpServerRequest,
+            ({ url }) =>
+              url.includes(Protocol.paths.stream) ? HttpServerResponse.text("busy", { status: 429 }) : handler
+          ),
+        { global: true }
+      )
+      return Effect.gen(function*() {
+        const server = yield* TestServer.make({ isLogging: true, middleware })
+        const token = yield* TestServer.newStreamToken(server)
+        assert.strictEqual((yield* TestServer.stream(server, token)).status, 429)
+        assert.notInclude(records.text(), token)
+      }).pipe(Effect.provide(records.layer))
+    })
+
+    it.scoped("a responder's own spans are part of the client's trace", () => {
+      const records = makeRecords()
+      const responder = Responder.make(() => Stream.fromEffect(Effect.withSpan(Effect.succeed("Hi"), "answer")))
+      return Effect.gen(function*() {
+        const server = yield* TestServer.make({ responder })
+        yield* GPTalk.generateText({ prompt: "Hi" }).pipe(
+          Effect.provide(layerClient(server, { propagateTrace: true }))
+        )
+        const [stream, answer] = ["GPTalk.stream", "answer"].map((name) =>
+          records.spans.find((span) => span.name === name)
+        )
+        assert.strictEqual(Option.getOrUndefined(answer!.parent)?.spanId, stream!.spanId)
+        assert.strictEqual(answer!.traceId, stream!.traceId)
       }).pipe(Effect.provide(records.layer))
     })
 

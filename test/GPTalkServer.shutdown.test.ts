@@ -1,4 +1,4 @@
-import { FetchHttpClient } from "@effect/platform"
+import { FetchHttpClient, HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -16,10 +16,10 @@ const endless = Responder.make(() =>
 )
 
 /** A server, and what closes it: in real time, and with no help from the test. */
-const makeServer = (responder: Responder.Service) =>
+const makeServer = (responder: Responder.Service, options?: TestServer.Options) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
-    const server = yield* Scope.extend(TestServer.make({ responder, keepConnections: true }), scope)
+    const server = yield* Scope.extend(TestServer.make({ ...options, responder, keepConnections: true }), scope)
     const close = Effect.promise(() =>
       Promise.race([
         Effect.runPromise(Scope.close(scope, Exit.void)),
@@ -71,6 +71,30 @@ describe("a server that is closed while replies run", () => {
       yield* startStream(server)
       yield* close
       yield* Deferred.await(isInterrupted)
+    }))
+
+  it.scoped("ends one that middleware has kept from beginning until then", () =>
+    Effect.gen(function*() {
+      const isHere = yield* Deferred.make<void>()
+      const mayGoOn = yield* Deferred.make<void>()
+      const wait = Effect.zipRight(Deferred.succeed(isHere, void 0), Deferred.await(mayGoOn))
+      const middleware = HttpLayerRouter.middleware(
+        (handler) =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) =>
+            url.includes(Protocol.paths.stream) ? Effect.zipRight(wait, handler) : handler),
+        { global: true }
+      )
+      const { close, server } = yield* makeServer(endless, { middleware })
+      const raw = yield* Raw.open(server.port)
+      const token = yield* TestServer.newStreamToken(server)
+      yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
+      yield* Deferred.await(isHere)
+      const closing = yield* Effect.fork(close)
+      yield* eventually(() =>
+        assert.isFalse(server.http.listening)
+      )
+      yield* Deferred.succeed(mayGoOn, void 0)
+      yield* Fiber.join(closing)
     }))
 
   it.scoped("does not wait for a client that has stopped reading", () =>

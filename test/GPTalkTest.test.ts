@@ -1,4 +1,12 @@
-import { HttpClient, HttpLayerRouter, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  HttpBody,
+  HttpClient,
+  HttpClientResponse,
+  HttpLayerRouter,
+  HttpMiddleware,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
@@ -8,6 +16,8 @@ import * as GPTalkTest from "effect-gptalk/GPTalkTest"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import { readFileSync } from "node:fs"
+import * as Spans from "./utils/spans.js"
+import * as TestServer from "./utils/TestServer.js"
 
 const program = GPTalk.generateText({ prompt: "Say hi" })
 
@@ -66,6 +76,13 @@ describe("GPTalkTest", () => {
           assert.isTrue(Cause.isDieType(cause))
           assert.match(String(cause), /a reply was asked for when all 1 were used/)
         }
+      }).pipe(Effect.provide(layer({ replies: ["1"] }))))
+
+    it.effect("a request that the server refuses uses none", () =>
+      Effect.gen(function*() {
+        const { status } = yield* HttpClient.get(`http://gptalk.test${Protocol.paths.stream}?token=x`)
+        assert.strictEqual(status, 403)
+        assert.strictEqual(yield* program, "1")
       }).pipe(Effect.provide(layer({ replies: ["1"] }))))
 
     it.effect("can be made from the request", () =>
@@ -143,6 +160,14 @@ describe("GPTalkTest", () => {
         assert.include(error, { _tag: "ConnectionError", step: "login" })
       }))
 
+    it.effect.each<readonly [string, GPTalkTest.Fault]>([
+      ["ECONNREFUSED", GPTalkTest.refuse],
+      ["ECONNRESET", GPTalkTest.cutOff()]
+    ])("the connection fails as it does on Node: %s", ([code, fault]) =>
+      Effect.gen(function*() {
+        assert.nestedPropertyVal(yield* failure({ faults: { stream: fault } }), "cause.code", code)
+      }))
+
     it.effect("one meets all requests of its step", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.exit(program))
@@ -163,6 +188,17 @@ describe("GPTalkTest", () => {
         const error = yield* failure({ faults: { text: fault } })
         assert.include(error, { _tag: "ServiceError", status: 503, code: 7, detail: "down for the night" })
       }))
+
+    it.effect.each<readonly [expected: string, headers: Record<string, string>]>([
+      ["application/json", {}],
+      ["text/html", { "content-type": "text/html" }]
+    ])("answer: a body that is no string is %s, with the headers %o", ([expected, headers]) =>
+      Effect.gen(function*() {
+        const response = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+        assert.strictEqual(response.headers["content-type"], expected)
+      }).pipe(Effect.provide(
+        GPTalkTest.layerHttpClient({ faults: { login: GPTalkTest.answer(200, { body: {}, headers }) } })
+      )))
 
     it.each([100, 101, 199, 600, 999, 200.5, NaN])("answer: %d is no status that can be answered", (status) => {
       assert.throws(() => GPTalkTest.answer(status), `expected a status from 200 to 599, found ${status}`)
@@ -231,6 +267,26 @@ describe("GPTalkTest", () => {
         assert.include(error, { _tag: "IncompleteReplyError", text: "abc" })
       }))
 
+    it.effect("end: before the first frame, if it is not told where", () =>
+      Effect.gen(function*() {
+        assert.include(yield* failure({ faults: { stream: GPTalkTest.end() } }), {
+          _tag: "IncompleteReplyError",
+          text: ""
+        })
+      }))
+
+    it.effect("line: before the first frame, if it is not told where", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* program, "")
+      }).pipe(Effect.provide(layer({ faults: { stream: GPTalkTest.line("data: [DONE]") } }))))
+
+    it.effect("line: a reply that begins with one is used", () =>
+      Effect.gen(function*() {
+        yield* program
+        const cause = yield* Effect.flip(Effect.sandbox(program))
+        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+      }).pipe(Effect.provide(layer({ replies: ["1"], faults: { stream: GPTalkTest.line(": hello") } }))))
+
     it.effect("line: an unreadable frame between good ones costs nothing", () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* program, "ab")
@@ -257,6 +313,19 @@ describe("GPTalkTest", () => {
         ])
       }).pipe(Effect.provide(layer({ faults: { text: [undefined, GPTalkTest.revoke] } }))))
 
+    it.effect("revoke: every later request of the session gets a 401 too", () =>
+      Effect.gen(function*() {
+        const post = (path: string, body: unknown, authorization = "") =>
+          HttpClient.post(`http://gptalk.test${path}`, { body: HttpBody.unsafeJson(body), headers: { authorization } })
+        const login = yield* Effect.flatMap(
+          post(Protocol.paths.login, TestServer.loginBody),
+          HttpClientResponse.schemaBodyJson(Protocol.LoginResponse)
+        )
+        const text = post(Protocol.paths.text, TestServer.textBody, `Bearer ${login.data.token}`)
+        const statuses = (yield* Effect.replicateEffect(text, 3)).map(({ status }) => status)
+        assert.deepStrictEqual(statuses, [200, 401, 401])
+      }).pipe(Effect.provide(GPTalkTest.layerHttpClient({ faults: { text: [undefined, GPTalkTest.revoke] } }))))
+
     it.effect("revoke: all sessions fails the program", () =>
       Effect.gen(function*() {
         const error = yield* failure({ faults: { text: GPTalkTest.revoke } })
@@ -269,6 +338,14 @@ describe("GPTalkTest", () => {
       Effect.gen(function*() {
         yield* program
         assert.deepStrictEqual(yield* steps, ["login", "text", "stream"])
+      }).pipe(Effect.provide(layer())))
+
+    it.effect("are those so far: later ones are not added", () =>
+      Effect.gen(function*() {
+        yield* program
+        const requests = yield* GPTalkTest.requests
+        yield* program
+        assert.strictEqual(requests.length, 3)
       }).pipe(Effect.provide(layer())))
 
     it.effect("say what was asked, with what headers, and when", () =>
@@ -359,8 +436,8 @@ describe("GPTalkTest", () => {
         yield* Effect.exit(program)
         yield* Effect.exit(program)
         yield* Stream.runDrain(Stream.take(GPTalk.streamText({ prompt: "Say hi" }), 1))
-        assert.strictEqual(yield* program, "You said: Say hi")
-        assert.strictEqual(yield* program, "You said: Say hi")
+        const replies = yield* Effect.replicateEffect(program, 3)
+        assert.deepStrictEqual(replies, Arr.replicate("You said: Say hi", 3))
       }).pipe(Effect.provide(layer({
         server,
         faults: { stream: [GPTalkTest.cutOff(), GPTalkTest.end({ after: 1 })] }
@@ -374,9 +451,10 @@ describe("GPTalkTest", () => {
 
   it.effect("a path that is none of the protocol's is not found", () =>
     Effect.gen(function*() {
-      const statuses = yield* Effect.forEach(["/", "/api/chatgpt/user/logout"], (path) =>
+      const paths = ["/", "/api/chatgpt/user/logout", `${Protocol.paths.stream}/x`]
+      const statuses = yield* Effect.forEach(paths, (path) =>
         Effect.map(HttpClient.get(`http://gptalk.test${path}`), ({ status }) => status))
-      assert.deepStrictEqual(statuses, [404, 404])
+      assert.deepStrictEqual(statuses, [404, 404, 404])
     }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
 
   it.effect("a login by another client is answered as JSON", () =>
@@ -395,6 +473,15 @@ describe("GPTalkTest", () => {
   it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>
     Effect.gen(function*() {
       yield* program
+      yield* HttpClient.get(`http://gptalk.test${Protocol.paths.stream}`)
       assert.isFalse(yield* FiberRef.get(HttpMiddleware.loggerDisabled))
     }).pipe(Effect.provide(layer())))
+
+  it.effect("adds nothing to the spans of the program", () =>
+    Effect.gen(function*() {
+      const { layer: tracer, spans } = yield* Spans.record
+      yield* program.pipe(Effect.provide(layer()), Effect.provide(tracer))
+      assert.isAbove(spans.length, 0)
+      assert.deepStrictEqual(spans.filter(({ attributes }) => attributes.has("http.route")), [])
+    }))
 })

@@ -5,9 +5,8 @@ import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
-import { Refusal } from "./requestBody.js"
+import { ErrorAnswer } from "./errorAnswer.js"
 import * as Running from "./running.js"
 
 /** The part of Node's `Socket` that is used here. */
@@ -35,7 +34,7 @@ const isUpgrade = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
  *
  * @internal
  */
-export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpServerRequest> = Effect.flatMap(
+export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.HttpServerRequest> = Effect.flatMap(
   HttpServerRequest.HttpServerRequest,
   (request) => {
     const socket = socketOf(request)
@@ -44,22 +43,21 @@ export const refuseUpgrade: Effect.Effect<void, Refusal, HttpServerRequest.HttpS
     for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
     // What is not read when the connection is closed makes the client see a reset instead of the answer.
     socket.resume()
-    return Effect.fail(new Refusal(400, "no other protocol is spoken here: ask without an upgrade header"))
+    return new ErrorAnswer({ code: 400, msg: "no other protocol is spoken here: ask without an upgrade header" })
   }
 )
 
 const repliesOf = new WeakMap<NodeSocket, Running.Running>()
 
-const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
-  fiber.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId)
-
 /** The replies to interrupt when the connection closes. It has one listener, however many requests come on it. */
 const repliesOn = (socket: NodeSocket): Running.Running => {
   const known = repliesOf.get(socket)
   if (known !== undefined) return known
-  const replies: Running.Running = new Set()
+  const replies = new Running.Running()
+  const end = () => replies.end(HttpServerError.clientAbortFiberId)
   repliesOf.set(socket, replies)
-  socket.on("close", () => replies.forEach(interrupt))
+  if (socket.destroyed) end()
+  else socket.on("close", end)
   return replies
 }
 
@@ -82,8 +80,5 @@ export const channel = <A>(
     const socket = socketOf(request)
     if (socket === undefined) return self
     discardBody(request)
-    const replies = repliesOn(socket)
-    const leave = Running.enter(replies)
-    if (socket.destroyed) replies.forEach(interrupt)
-    return Channel.ensuring(self, Effect.sync(leave))
+    return Running.channel(self, repliesOn(socket))
   })

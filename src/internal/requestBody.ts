@@ -1,5 +1,5 @@
 /**
- * Reads the body of a request within limits and validates it. An invalid one is a `Refusal`.
+ * Reads the body of a request within limits and validates it. An invalid one fails with an `ErrorAnswer`.
  */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Deferred from "effect/Deferred"
@@ -12,9 +12,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Protocol from "../Protocol.js"
 import type * as Responder from "../Responder.js"
+import { ErrorAnswer } from "./errorAnswer.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
-import * as Running from "./running.js"
+import type * as Running from "./running.js"
 
 /**
  * The body of `text` as the request that a `Responder` gets.
@@ -29,16 +30,6 @@ export const toAsked = (body: Protocol.TextRequest): Responder.Request => ({
   contextMessages: body.ctx_msg_count
 })
 
-/**
- * An error answer: its status, which is also its `code`, and its message.
- *
- * @internal
- */
-export class Refusal {
-  readonly _tag = "Refusal"
-  constructor(readonly code: 400 | 401 | 403 | 404 | 413 | 429, readonly msg: string) {}
-}
-
 /** @internal */
 export interface Options {
   /** In bytes. */
@@ -49,9 +40,10 @@ export interface Options {
   readonly scope: Scope.Scope
 }
 
-const unreadable = new Refusal(400, "the body could not be read")
+const unreadable = new ErrorAnswer({ code: 400, msg: "the body could not be read" })
 
-const tooLarge = (maxSize: number): Refusal => new Refusal(413, `the body is larger than ${maxSize} bytes`)
+const tooLarge = (maxSize: number): ErrorAnswer =>
+  new ErrorAnswer({ code: 413, msg: `the body is larger than ${maxSize} bytes` })
 
 /** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
@@ -72,10 +64,10 @@ const isSmall = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: numb
  * The fast path for nearly every body: in the time that the platform's `text` and `stream` take longer, dozens of
  * frames can be sent.
  */
-const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, Refusal> =>
+const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, ErrorAnswer> =>
   Effect.async((resume) => {
-    const leave = Running.enter(running)
-    const settle = (outcome: Effect.Effect<string, Refusal>) => {
+    const leave = running.enter()
+    const settle = (outcome: Effect.Effect<string, ErrorAnswer>) => {
       leave()
       resume(outcome)
     }
@@ -105,9 +97,9 @@ const grace = "1 second"
 const readAny = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
   { maxSize, scope }: Options
-): Effect.fn.Return<string, Refusal> {
-  const body = yield* Deferred.make<string, Refusal>()
-  const refuse = (refusal: Refusal) => Deferred.unsafeDone(body, Effect.fail(refusal))
+): Effect.fn.Return<string, ErrorAnswer> {
+  const body = yield* Deferred.make<string, ErrorAnswer>()
+  const refuse = (error: ErrorAnswer) => Deferred.unsafeDone(body, error)
   const refuseTooLarge = () => refuse(tooLarge(maxSize))
   const decoder = new TextDecoder()
   let text = ""
@@ -150,7 +142,7 @@ const nextTurn = Effect.async<void>((resume) => {
 const readTaken = (
   request: HttpServerRequest.HttpServerRequest,
   { maxSize }: Options
-): Effect.Effect<string, Refusal> => {
+): Effect.Effect<string, ErrorAnswer> => {
   const text = Effect.mapError(request.text, () => unreadable)
   const isOver = Predicate.hasProperty(request.source, "readable") && request.source.readable === false
   return Effect.filterOrFail(
@@ -163,7 +155,7 @@ const readTaken = (
 const readText = (
   request: HttpServerRequest.HttpServerRequest,
   options: Options
-): Effect.Effect<string, Refusal> => {
+): Effect.Effect<string, ErrorAnswer> => {
   if (isTaken(request.source)) return readTaken(request, options)
   return isSmall(request, options.maxSize) && isNodeSource(request.source)
     ? readSmall(request.source, options.running)
@@ -175,9 +167,9 @@ export const readJson = <A, I>(
   request: HttpServerRequest.HttpServerRequest,
   schema: Schema.Schema<A, I>,
   options: Options
-): Effect.Effect<A, Refusal> =>
+): Effect.Effect<A, ErrorAnswer> =>
   Effect.flatMap(readText(request, options), (text) =>
     Json.parse(text.replace(/^\uFEFF/, "")).pipe(
       Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(json), describe)),
-      Either.mapLeft((issue) => new Refusal(400, issue))
+      Either.mapLeft((issue) => new ErrorAnswer({ code: 400, msg: issue }))
     ))

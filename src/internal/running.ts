@@ -1,39 +1,55 @@
 /**
- * Fibers that are interrupted when a scope closes: an HTTP server that closes would wait for its requests to end.
+ * Fibers that are interrupted together: by the end of the server, which would wait for its requests to end, or by that
+ * of a connection.
  */
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
 /** @internal */
-export type Running = Set<Fiber.RuntimeFiber<unknown, unknown>>
+export class Running {
+  readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  #interruptor: FiberId.FiberId | undefined
 
-/** @internal */
-export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => new Set()),
-  (running) => Fiber.interruptAll(running)
-)
+  /** Adds the current fiber. Returns a function that removes it. After `end`, the fiber is interrupted at once. */
+  enter(): () => void {
+    const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+    this.fibers.add(fiber)
+    if (this.#interruptor !== undefined) fiber.unsafeInterruptAsFork(this.#interruptor)
+    return () => {
+      this.fibers.delete(fiber)
+    }
+  }
 
-/**
- * Adds the current fiber to the set. Returns a function that removes it.
- *
- * @internal
- */
-export const enter = (running: Running): () => void => {
-  const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
-  running.add(fiber)
-  return () => {
-    running.delete(fiber)
+  /** Interrupts all fibers, and those that come later. */
+  end(interruptor: FiberId.FiberId): void {
+    this.#interruptor = interruptor
+    for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(interruptor)
   }
 }
 
 /**
- * Keeps the fiber of the channel in the set as long as it runs. A channel cannot be interrupted between `enter` and the
+ * Ends with its scope, which waits for the fibers.
+ *
+ * @internal
+ */
+export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => new Running()),
+  (running) =>
+    Effect.fiberIdWith((id) => {
+      running.end(id)
+      return Fiber.awaitAll(running.fibers)
+    })
+)
+
+/**
+ * Keeps the fiber of the channel among those as long as it runs. A channel cannot be interrupted between `enter` and the
  * registration of its finalizer, so this needs no scope.
  *
  * @internal
  */
 export const channel = <A>(self: Channel.Channel<A>, running: Running): Channel.Channel<A> =>
-  Channel.suspend(() => Channel.ensuring(self, Effect.sync(enter(running))))
+  Channel.suspend(() => Channel.ensuring(self, Effect.sync(running.enter())))

@@ -19,7 +19,7 @@ interface Session {
   uses: number
 }
 
-interface Ticket {
+interface StreamToken {
   readonly expiresAt: number
   readonly request: Responder.Request
 }
@@ -46,7 +46,7 @@ export class SessionStore {
   readonly #unused = new Map<string, Session>()
   readonly #inUse = new Map<string, Session>()
   readonly #spent = new Map<string, Session>()
-  readonly #tickets = new Map<string, Ticket>()
+  readonly #streamTokens = new Map<string, StreamToken>()
   #waitingSize = 0
   readonly #options: Options
 
@@ -79,9 +79,9 @@ export class SessionStore {
 
   /** Counts a use of a session and keeps the request for one GET. Returns its token, or `undefined` without room. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
-    this.#forgetTickets(now)
+    this.#forgetExpired(now)
     const size = this.#waitingSize + sizeOf(request)
-    if (this.#tickets.size >= this.#options.maxStreamTokens || size > maxWaitingSize) return undefined
+    if (this.#streamTokens.size >= this.#options.maxStreamTokens || size > maxWaitingSize) return undefined
     this.#waitingSize = size
     const session = this.#unused.get(token) ?? this.#inUse.get(token)
     if (session !== undefined) {
@@ -91,33 +91,31 @@ export class SessionStore {
       if (isSpent) this.#inUse.delete(token)
       ;(isSpent ? this.#spent : this.#inUse).set(token, session)
     }
-    const ticket = randomHex(tokenBytes)
-    this.#tickets.set(ticket, { expiresAt: now + Duration.toMillis(this.#options.streamTokenLifetime), request })
-    return ticket
+    const streamToken = randomHex(tokenBytes)
+    this.#streamTokens.set(streamToken, {
+      expiresAt: now + Duration.toMillis(this.#options.streamTokenLifetime),
+      request
+    })
+    return streamToken
   }
 
-  /** Removes expired tickets, since each holds a prompt. They expire in the order in which they were issued. */
-  #forgetTickets(now: number): void {
-    for (const [ticket, { expiresAt }] of this.#tickets) {
+  /** Removes expired stream tokens, since each holds a prompt. They expire in the order in which they were issued. */
+  #forgetExpired(now: number): void {
+    for (const [token, { expiresAt }] of this.#streamTokens) {
       if (expiresAt >= now) return
-      this.#take(ticket)
+      this.#take(token)
     }
   }
 
-  #take(ticket: string): Ticket | undefined {
-    const found = this.#tickets.get(ticket)
-    if (this.#tickets.delete(ticket) && found !== undefined) this.#waitingSize -= sizeOf(found.request)
+  #take(token: string): StreamToken | undefined {
+    const found = this.#streamTokens.get(token)
+    if (this.#streamTokens.delete(token) && found !== undefined) this.#waitingSize -= sizeOf(found.request)
     return found
   }
 
-  /** How many requests are kept. */
-  get waiting(): number {
-    return this.#tickets.size
-  }
-
   /** The request behind a stream token. A token can be redeemed once. */
-  redeem(ticket: string, now: number): Responder.Request | undefined {
-    const found = this.#take(ticket)
+  redeem(token: string, now: number): Responder.Request | undefined {
+    const found = this.#take(token)
     return found === undefined || found.expiresAt < now ? undefined : found.request
   }
 }

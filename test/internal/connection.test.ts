@@ -16,4 +16,11 @@ describe("Connection", () => {
       const exit = yield* Effect.timeout(Effect.flatMap(Effect.fork(reply), Fiber.await), "5 seconds")
       assert.isTrue(Exit.isInterrupted(exit), String(exit))
     }))
+
+  const empty: Channel.Channel<Chunk.Chunk<Uint8Array>> = Channel.write(Chunk.empty())
+
+  it.effect("leaves a reply alone whose request has no real connection", () => {
+    const request = { source: { socket: {} } } as unknown as HttpServerRequest.HttpServerRequest
+    return Stream.runDrain(Stream.fromChannel(Connection.channel(empty, request)))
+  })
 })

@@ -151,11 +151,14 @@ const stream = fc.record({
   return bytes
 })
 
+/** The bytes that are written as characters up to U+00FF. */
+const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+
 /** What a shape that has learned one line says of the next. */
-const next = (first: string, second: string): string | undefined => {
+const next = (first: string, second: string | Uint8Array): string | undefined => {
   const shape = new FrameShape()
   shape.learn(utf8.encode(first))
-  const line = utf8.encode(second)
+  const line = typeof second === "string" ? utf8.encode(second) : second
   return shape.continuation(line, shape.match(line, new DataView(line.buffer), 0), line.length)
 }
 
@@ -174,6 +177,19 @@ describe("FrameShape", () => {
     ]
   ])("knows a continuation: %s", (_, first, second, expected) => {
     assert.strictEqual(next(first, second), expected)
+  })
+
+  it.each([
+    ["text that ends with an escape cut short", "data: {\"content\":\"a\"}", "data: {\"content\":\"ab\\\"}"],
+    [
+      "text that ends with a character cut short",
+      "data: {\"content\":\"a\"}",
+      latin1("data: {\"content\":\"ab\xc3\"}")
+    ],
+    ["a byte in more bytes than it needs", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xc1\x81\"}")],
+    ["a line that lacks the last quote", "data: {\"content\":\"a\\\"\"}", "data: {\"content\":\"a\\\"}"]
+  ])("knows what is no continuation: %s", (_, first, second) => {
+    assert.isUndefined(next(first, second))
   })
 
   it("reads a stream as if every frame was parsed, whatever the frames and the cuts", () => {

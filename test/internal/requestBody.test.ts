@@ -1,14 +1,13 @@
 import type { HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Fiber, Schema, Stream } from "effect"
 import { Readable } from "node:stream"
 import { readJson } from "../../src/internal/requestBody.js"
-import type * as Running from "../../src/internal/running.js"
+import * as Running from "../../src/internal/running.js"
 
 /** Reads a request as the server does, and says which fibers are still noted for it. */
-const read = (request: object, maxSize = 100) =>
+const read = (request: object, maxSize = 100, running = new Running.Running()) =>
   Effect.gen(function*() {
-    const running: Running.Running = new Set()
     const options = { maxSize, running, scope: yield* Effect.scope }
     const json = yield* Effect.either(
       readJson(request as HttpServerRequest.HttpServerRequest, Schema.Struct({}), options)
@@ -28,8 +27,24 @@ describe("readJson", () => {
       const source = Readable.from([Buffer.from("{}")])
       const { json, running } = yield* read({ source, headers: { "content-length": "2" } })
       assert.deepInclude(json, { _tag: "Right", right: {} })
-      assert.strictEqual(running.size, 0)
+      assert.strictEqual(running.fibers.size, 0)
     }))
+
+  it.scoped("keeps no fiber once the reading is interrupted", () =>
+    Effect.gen(function*() {
+      const running = new Running.Running()
+      const source = new Readable({ read: () => {} })
+      const reading = yield* Effect.fork(read({ source, headers: { "content-length": "2" } }, 100, running))
+      yield* Effect.yieldNow()
+      assert.strictEqual(running.fibers.size, 1)
+      yield* Fiber.interrupt(reading)
+      assert.strictEqual(running.fibers.size, 0)
+    }))
+
+  it.scoped("refuses a body that broke before it was read", () => {
+    const source = new Readable({ read: () => {} }).destroy()
+    return assertUnreadable({ source, headers: { "content-length": "2" }, stream: Stream.fail("aborted") })
+  })
 
   it.scoped("refuses a body that breaks", () => {
     const source = new Readable({ read: () => {} })
@@ -43,6 +58,26 @@ describe("readJson", () => {
   it.scoped("takes a body of unknown length that is exactly as large as allowed", () =>
     Effect.gen(function*() {
       const { json } = yield* read({ headers: {}, stream: Stream.make(new TextEncoder().encode("{}")) }, 2)
+      assert.deepInclude(json, { _tag: "Right", right: {} })
+    }))
+
+  it.scoped("refuses a body of unknown length that ends inside a character", () =>
+    Effect.gen(function*() {
+      const { json } = yield* read({ headers: {}, stream: Stream.make(new Uint8Array([0x7b, 0x7d, 0xe2])) })
+      assert.strictEqual(json._tag, "Left")
+    }))
+
+  it.scoped("does not believe a length beside which the body comes in chunks", () =>
+    Effect.gen(function*() {
+      const source = Readable.from([Buffer.from("{}" + " ".repeat(99))])
+      const headers = { "content-length": "2", "transfer-encoding": "chunked" }
+      const { json } = yield* read({ source, headers, stream: Stream.fromAsyncIterable(source, String) })
+      assert.deepInclude(json._tag === "Left" ? json.left : json, { code: 413 })
+    }))
+
+  it.scoped("takes a body that others have read and that is exactly as large as allowed", () =>
+    Effect.gen(function*() {
+      const { json } = yield* read({ headers: {}, source: { bodyUsed: true }, text: Effect.succeed("{}") }, 2)
       assert.deepInclude(json, { _tag: "Right", right: {} })
     }))
 })

@@ -104,6 +104,12 @@ describe("SessionStore", () => {
       assert.isDefined(store.login(101))
     })
 
+    it("one that is in use keeps its place up to the moment it ends", () => {
+      const { login, store, use } = make()
+      for (let count = 0; count < 3; count++) use(login())
+      assert.isUndefined(store.login(100))
+    })
+
     it("no more than that many are known, however many logins are made", () => {
       const { login, store } = make({ maxSessions: 10_000 })
       const tokens = Array.from({ length: 11_000 }, () => login())
@@ -126,6 +132,14 @@ describe("SessionStore", () => {
     it("gives nothing after that", () => {
       const { login, store } = make()
       assert.isUndefined(store.redeem(store.accept(login(), request, 0)!, 11))
+    })
+
+    it("is kept up to the moment it ends, though another is given", () => {
+      const { login, store } = make()
+      const token = login()
+      const ticket = store.accept(token, request, 0)!
+      store.accept(token, request, 10)
+      assert.strictEqual(store.redeem(ticket, 10), request)
     })
 
     it("outlives its session", () => {
@@ -188,14 +202,6 @@ describe("SessionStore", () => {
       const token = login()
       store.accept(token, request, 0)
       assert.isDefined(store.accept(token, request, 11))
-    })
-
-    it("that has ended is forgotten with the next, its prompt too", () => {
-      const { login, store } = make()
-      const token = login()
-      store.accept(token, request, 0)
-      store.accept(token, request, 11)
-      assert.strictEqual(store.waiting, 1)
     })
   })
 })

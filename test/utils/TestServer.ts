@@ -13,7 +13,7 @@ import type { AddressInfo, Socket } from "node:net"
 
 export interface Options extends GPTalkServer.Options {
   readonly responder?: Responder.Service
-  /** Beside the server's routes. */
+  /** Added after the server's routes. */
   readonly middleware?: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>
   /** Whether requests are logged, as a server does that is not told otherwise. Default false. */
   readonly isLogging?: boolean
@@ -66,7 +66,7 @@ export const make = (
       requests.push(path)
       if (path === Protocol.paths.stream) streamSockets.push(request.socket)
     })
-    const routes = Layer.merge(GPTalkServer.layer(options), middleware)
+    const routes = Layer.provideMerge(middleware, GPTalkServer.layer(options))
     yield* HttpLayerRouter.serve(routes, { disableListenLog: true, disableLogger: !isLogging })
       .pipe(
         Layer.provide(Responder.layer(responder)),
