@@ -29,7 +29,6 @@ export default tseslint.config(
   },
   {
     files: ["src/**/*.ts"],
-    ignores: ["src/NodeProxy.ts"],
     rules: {
       "no-restricted-imports": ["error", {
         patterns: [

@@ -114,7 +114,8 @@ describe("GPTalk.layerConfig, each variable", () => {
       ["1m30s", 90_000],
       ["1 min 30 s", 90_000],
       ["0.01d", 864_000],
-      ["5000000 micros", 5000]
+      ["5000000 micros", 5000],
+      [" 5000000 micros ", 5000]
     ] as const
   )("GPTALK_TIMEOUT_RESPONSE='%s'", ([text, expected]) => {
     const client = MockClient.make({ text: () => Effect.never })

@@ -367,7 +367,12 @@ describe("GPTalk errors", () => {
         assert.deepInclude(error, { step: "stream", ...expected })
       }))
 
-    it.effect.each(["text/plain", "application/octet-stream"])("an answer that says it is %s is one", (type) => {
+    it.effect.each([
+      "text/plain",
+      "application/octet-stream",
+      "text/event-stream; profile=\"json\"",
+      "text/event-stream, application/json"
+    ])("an answer that says it is %s is one", (type) => {
       const body = MockClient.frame("a") + MockClient.done
       const client = MockClient.make({ stream: () => new Response(body, { headers: { "content-type": type } }) })
       return Effect.gen(function*() {

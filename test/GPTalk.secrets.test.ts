@@ -108,6 +108,13 @@ describe("No secret of GPTalk is seen", () => {
     )
   })
 
+  it.effect.each(["password", "passphrase", "credential", "x-session-id", "x-signature"])("of a header %s", (name) => {
+    const client = MockClient.make({ login: ({ headers }) => MockClient.json({ error: `no: ${headers[name]}` }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ prompt })), { detail: "no: [redacted]" })
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ headers: { [name]: "it-opens-the-door" } }), client.layer)))
+  })
+
   it.effect("of a header in what is said to a login that no call has begun", () => {
     const client = MockClient.make({ login: ({ headers }) => MockClient.json({ error: `no: ${headers["cookie"]}` }) })
     return Effect.gen(function*() {

@@ -342,6 +342,49 @@ describe("GPTalk timeouts", () => {
       }).pipe(provide(client, { timeouts }))
     })
 
+    /** The clock of the test, and how many fibers sleep by it. */
+    const sleeping = Effect.map(Effect.clock, (clock) => {
+      let count = 0
+      const counting: typeof clock = Object.create(clock, {
+        sleep: {
+          value: (duration: Duration.Duration) =>
+            Effect.acquireUseRelease(
+              Effect.sync(() => count++),
+              () => clock.sleep(duration),
+              () => Effect.sync(() => count--)
+            )
+        }
+      })
+      return { clock: counting, count: () => count }
+    })
+
+    it.effect("are watched by one fiber", () =>
+      Effect.gen(function*() {
+        const { clock, count } = yield* sleeping
+        const client = MockClient.make({
+          text: (received, index) => index === 0 ? MockClient.defaults.text(received, index) : Effect.never,
+          stream: () => new MockClient.Source().response
+        })
+        yield* Effect.gen(function*() {
+          yield* Effect.fork(ask)
+          yield* TestClock.adjust("10 seconds")
+          yield* Effect.fork(ask)
+          yield* TestClock.adjust(0)
+        }).pipe(provide(client, { timeouts: { response: "1 second", firstDelta: "1 hour" } }), Effect.withClock(clock))
+        assert.strictEqual(count(), 1)
+      }))
+
+    it.effect("are watched by none once the calls are over", () =>
+      Effect.gen(function*() {
+        const { clock, count } = yield* sleeping
+        yield* Effect.all([ask, ask], { concurrency: "unbounded" }).pipe(
+          provide(MockClient.make()),
+          Effect.withClock(clock)
+        )
+        yield* pause
+        assert.strictEqual(count(), 0)
+      }))
+
     it.effect("wake nobody in between", () =>
       Effect.gen(function*() {
         const clock = yield* Effect.clock

@@ -20,9 +20,10 @@ import { vi } from "vitest"
 import { eventually } from "./utils/eventually.js"
 import { listen, makeClosingProxy, makeProxy, makeService, makeSilentProxy, makeWebServer } from "./utils/proxies.js"
 
+const user = "Jürgen@home"
 const secret = "pä:ss/w@rd"
-const credentials = `user:${encodeURIComponent(secret)}`
-const authorization = `Basic ${Buffer.from(`user:${secret}`).toString("base64")}`
+const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(secret)}`
+const authorization = `Basic ${Buffer.from(`${user}:${secret}`).toString("base64")}`
 
 const hasIPv6 = Object.values(Os.networkInterfaces()).flat().some((address) => address?.address === "::1")
 
@@ -102,11 +103,33 @@ describe("NodeProxy", () => {
         }))
     }
 
-    it.scopedLive("takes a user without a password", () =>
+    for (
+      const [kind, prefix, decoded] of [
+        ["a user without a password", "key@", "key:"],
+        ["a password without a user", ":key@", ":key"]
+      ] as const
+    ) {
+      it.scopedLive(`takes ${kind}`, () =>
+        Effect.gen(function*() {
+          const service = yield* makeService()
+          const proxy = yield* makeProxy({ authorization: `Basic ${btoa(decoded)}` })
+          assert.strictEqual(yield* talk(service.url, NodeProxy.layer(`http://${prefix}${proxy.host}`)), "Hello")
+        }))
+    }
+
+    it.scopedLive("speaks TLS with a proxy of an https URL", () =>
       Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy({ authorization: `Basic ${btoa("key:")}` })
-        assert.strictEqual(yield* talk(service.url, NodeProxy.layer(`http://key@${proxy.host}`)), "Hello")
+        const firstBytes: Array<number | undefined> = []
+        const server = Http.createServer()
+        server.on("clientError", (error: Error & { readonly rawPacket?: Buffer }, socket) => {
+          firstBytes.push(error.rawPacket?.[0])
+          socket.destroy()
+        })
+        const url = `https://localhost:${yield* listen(server)}`
+        const error = yield* Effect.flip(talk("http://127.0.0.1:9", NodeProxy.layer(url)))
+        assert.strictEqual(error._tag, "ConnectionError")
+        const handshake = 22
+        assert.deepStrictEqual(firstBytes, [handshake])
       }))
 
     for (const [kind, prefix] of [["no password", ""], ["a wrong password", "user:wrong@"]] as const) {
@@ -132,6 +155,7 @@ describe("NodeProxy", () => {
           const proxy = yield* makeClosingProxy
           const error = yield* Effect.flip(talk("http://127.0.0.1:9", layerOf(proxy.url)))
           assert.strictEqual(error._tag, "ConnectionError")
+          assert.deepInclude(error, { cause: { name: "Error", code: "ECONNRESET", message: "other side closed" } })
           assert.strictEqual(proxy.asked.count, 1)
         }))
     }
@@ -141,6 +165,7 @@ describe("NodeProxy", () => {
         const server = yield* makeWebServer
         const error = yield* Effect.flip(talk("http://127.0.0.1:9", NodeProxy.layer(server.url)))
         assert.strictEqual(error._tag, "ConnectionError")
+        assert.include(error.message, "the proxy opens no tunnels")
         assert.strictEqual(server.asked.count, 1)
       }))
 
@@ -220,6 +245,22 @@ describe("NodeProxy", () => {
           assert.isAtLeast(proxy.sockets.open, 1)
         }).pipe(Effect.provide(NodeProxy.layer(proxy.url)))
         yield* eventually(() => assert.strictEqual(proxy.sockets.open, 0))
+      }))
+
+    it.scopedLive("closes a connection in use with the layer too, and fails its request", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService({ hang: true })
+        const proxy = yield* makeProxy()
+        const request = yield* Effect.gen(function*() {
+          const client = yield* HttpClient.HttpClient
+          const request = yield* Effect.forkScoped(
+            Effect.flatMap(client.get(service.url + Protocol.paths.stream), (_) => _.text)
+          )
+          yield* eventually(() => assert.strictEqual(service.streams.open, 1))
+          return request
+        }).pipe(Effect.provide(NodeProxy.layer(proxy.url)))
+        assert.isTrue(Exit.isFailure(yield* Fiber.await(request)))
+        yield* eventually(() => assert.strictEqual(service.streams.open, 0))
       }))
 
     it.scopedLive("closes the stream at the service when the consumer stops", () =>
@@ -322,7 +363,9 @@ describe("NodeProxy", () => {
       Effect.gen(function*() {
         const service = yield* makeService()
         const proxy = yield* makeProxy()
-        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, http_proxy: "", no_proxy: " " }))
+        const layer = NodeProxy.layerEnv.pipe(
+          withEnv({ HTTP_PROXY: proxy.url, http_proxy: "", https_proxy: " ", no_proxy: " " })
+        )
         assert.strictEqual(yield* talk(service.url, layer), "Hello")
         assert.isAtLeast(proxy.targets.length, 1)
       }))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SpanKind } from "@opentelemetry/api"
-import { Effect, Fiber, Layer, Schedule, Stream, TestClock } from "effect"
+import { Effect, Fiber, Layer, Metric, MetricKeyType, Schedule, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
 import * as MockClient from "./utils/mockClient.js"
@@ -176,6 +176,14 @@ describe("spans, told to OpenTelemetry", () => {
     [
       ["stops early", Stream.runDrain(Stream.take(stream, 1))],
       ["fails", Stream.runForEach(stream, (delta) => Effect.fail({ _tag: "Mine", message: delta }))],
+      [
+        "fails while it does something else",
+        Stream.runForEach(
+          stream,
+          (delta) =>
+            Effect.all([Effect.fail({ _tag: "Mine", message: delta }), Effect.never], { concurrency: "unbounded" })
+        )
+      ],
       ["throws", Stream.runDrain(Stream.map(stream, (delta) => JSON.parse(delta)))]
     ] as const
   )(
@@ -289,6 +297,21 @@ describe("metrics, told to OpenTelemetry", () => {
       })
       assert.deepStrictEqual(metric("gptalk_logins"), { absent: 1, used_up: 1, refused: 1, expired: 1 })
       assert.deepStrictEqual(metric("gptalk_session_uses"), { "": 4 })
+    }))
+
+  it.effect("counters are of the kind that only goes up", () =>
+    Effect.gen(function*() {
+      yield* told(inTime(generate), { faults: { text: [busy] }, gptalk: { retries: 1 } })
+      const names = (yield* Metric.snapshot).flatMap(({ metricKey: { keyType, name } }) =>
+        name.startsWith("gptalk_") && MetricKeyType.isCounterKey(keyType) && keyType.incremental ? name : []
+      )
+      assert.sameMembers(Array.from(new Set(names)), [
+        "gptalk_replies",
+        "gptalk_deltas",
+        "gptalk_retries",
+        "gptalk_logins",
+        "gptalk_session_uses"
+      ])
     }))
 
   it.effect("a use that is given back is none", () =>

@@ -40,9 +40,9 @@ const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
-/** Which type the answer says that it has, if that is not the type of an event stream. */
+/** Which type the answer says that it has, without parameters, if that is not the type of an event stream. */
 const otherType = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
-  /\bjson\b|html/i.exec(response.headers["content-type"] ?? "")?.[0].toUpperCase()
+  /^[^;,]*?(\bjson\b|html)/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
 
 const utf8 = new TextDecoder()
 

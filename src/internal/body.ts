@@ -20,6 +20,10 @@ import type { GPTalkError } from "../GPTalkError.js"
 const lingerMillis = 250
 const lingerSize = 64 * 1024
 
+/** Also of another realm, such as the sandbox that a test runs in. */
+const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]"
+
 interface Sink {
   /** Returns how many bytes wait to be read. Once they are read, `resume` of the source is called. */
   readonly push: (bytes: unknown) => number
@@ -217,7 +221,7 @@ export class Body {
   }
 
   #push(bytes: unknown): number {
-    if (!(bytes instanceof Uint8Array)) {
+    if (!isBytes(bytes)) {
       this.end(Exit.fail(this.#onError(new TypeError("the body has a chunk that is no bytes"))))
       this.close()
       return 1

@@ -15,7 +15,6 @@ import * as Fault from "./fault.js"
 import { FrameShape, latin1 } from "./frameShape.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
-import { toWellFormed } from "./unicode.js"
 
 /**
  * How a reply ended.
@@ -50,7 +49,6 @@ const viewOf = (bytes: Uint8Array): DataView => {
   return small
 }
 
-const hasSurrogate = /[\ud800-\udfff]/
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 /** @internal */
@@ -207,6 +205,6 @@ export class FrameDecoder {
     const text = this.#half + tail
     this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
     const delta = this.#half === "" ? text : text.slice(0, -1)
-    if (delta !== "") deltas.push(hasSurrogate.test(delta) ? toWellFormed(delta) : delta)
+    if (delta !== "") deltas.push(delta.toWellFormed())
   }
 }

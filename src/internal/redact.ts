@@ -2,7 +2,6 @@
  * Makes foreign text (the error text of a service, the error message of a socket) safe to show: short, on one line, and
  * without any piece of a secret that was sent with the request.
  */
-import { toWellFormed } from "./unicode.js"
 
 const maxLength = 200
 const mark = "[redacted]"
@@ -113,5 +112,5 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string => 
   // the beginning of a secret.
   const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
   const line = onOneLine(clean).trim()
-  return toWellFormed(line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line)
+  return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).toWellFormed()
 }

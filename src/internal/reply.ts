@@ -10,7 +10,6 @@ import type { Body, Handlers } from "./body.js"
 import type { Deadline } from "./deadline.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
-import { toWellFormed } from "./unicode.js"
 
 /** `undefined` at the end of the reply. */
 type Deltas = ReadonlyArray<string> | undefined
@@ -50,7 +49,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
   let deltaCount = 0
   let isComplete = false
 
-  const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: toWellFormed(decoder.text) })
+  const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: decoder.text.toWellFormed() })
 
   /** From here on, what fails is the consumer. */
   const handOn = (deltas: Deltas): Next => {

@@ -47,5 +47,5 @@ export const ofSession = (token: Redacted.Redacted<string>): ReadonlyArray<strin
  */
 export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): ReadonlyArray<string> =>
   [...Object.entries(headers), ...url.searchParams].flatMap(([name, value]) =>
-    /auth|cookie|key|secret|token/i.test(name) ? [value] : []
+    /auth|cookie|cred|key|pass|secret|session|sig|token/i.test(name) ? [value] : []
   )

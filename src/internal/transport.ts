@@ -118,14 +118,15 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // The `Scope` that this needs is in the context that `send` sets for the request.
   const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
-  const url = (step: GPTalkError.Step) => origin + pathname.replace(/\/+$/, "") + Protocol.paths[step]
-  const headers: Record<string, string> = Protocol.defaultHeaders({ origin, now: 0 })
-  delete headers["x-auth-timestamp"]
-  for (const [name, value] of Object.entries(settings.headers)) headers[name.toLowerCase()] = value
+  const { "x-auth-timestamp": _, ...defaults } = Protocol.defaultHeaders({ origin, now: 0 })
   // Made once: making a request takes three times as long as changing one.
-  const login = HttpClientRequest.post(url("login"), { headers, urlParams })
-  const text = HttpClientRequest.post(url("text"), { headers, urlParams })
-  const stream = HttpClientRequest.get(url("stream"), { headers, urlParams })
+  const base = HttpClientRequest.post(origin + pathname.replace(/\/+$/, ""), { headers: defaults, urlParams }).pipe(
+    HttpClientRequest.setHeaders(settings.headers)
+  )
+  const login = HttpClientRequest.appendUrl(base, Protocol.paths.login)
+  const text = HttpClientRequest.appendUrl(base, Protocol.paths.text)
+  const stream = HttpClientRequest.setMethod(HttpClientRequest.appendUrl(base, Protocol.paths.stream), "GET")
+  const { headers } = base
 
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
     HttpClientRequest.bodyText(request, JSON.stringify(json), headers["content-type"])

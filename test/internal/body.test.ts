@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Exit, Runtime, TestServices } from "effect"
 import { once } from "node:events"
 import { Readable } from "node:stream"
+import { runInNewContext } from "node:vm"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
@@ -79,6 +80,17 @@ describe("Body", () => {
   })
 
   describe("of a web stream", () => {
+    it.effect("with bytes of another realm is read", () => {
+      const bytes = runInNewContext("new Uint8Array([97, 98])") as Uint8Array<ArrayBuffer>
+      const source = new ReadableStream({
+        start: (controller) => {
+          controller.enqueue(bytes)
+          controller.close()
+        }
+      })
+      return assertEnds({ body: source } as Response, "ab", "the end")
+    })
+
     it.effect("is read to its end", () => assertEnds(MockClient.eventStream("a", "b", "c"), "abc", "the end"))
 
     it.effect("that has empty chunks is read to its end", () =>

@@ -46,7 +46,17 @@ describe("redact", () => {
   })
 
   it("takes a secret of one letter for a word, not for a part of one", () => {
-    assert.strictEqual(redact("a bad and late answer: a", ["a"]), "[redacted] bad and late answer: [redacted]")
+    assert.strictEqual(redact("a bad and late sofa: a", ["a"]), "[redacted] bad and late sofa: [redacted]")
+    assert.strictEqual(redact("a1 1a", ["a"]), "a1 1a")
+  })
+
+  it("takes a secret of four letters out of a word too, and not one of three", () => {
+    assert.strictEqual(redact("at xtom1x", ["tom1"]), "at x[redacted]x")
+    assert.strictEqual(redact("at xtomx", ["tom"]), "at xtomx")
+  })
+
+  it("takes a secret out that has a shorter one in it", () => {
+    assert.strictEqual(redact("at abcdefg", ["abcdefg", "cdef"]), "at [redacted]")
   })
 
   it("takes a secret out that begins beyond the first characters of the text", () => {
@@ -74,6 +84,10 @@ describe("redact", () => {
     ["with lower-case escapes", (secret) => unicode(secret, (hex) => hex)],
     ["with upper-case escapes", (secret) => unicode(secret, (hex) => hex.toUpperCase())],
     ["as a part of a URL", encodeURIComponent],
+    [
+      "as a part of a URL, with lower-case escapes",
+      (secret) => encodeURIComponent(secret).replace(/%../g, (escape) => escape.toLowerCase())
+    ],
     ["as a field of a form", (secret) => new URLSearchParams({ secret }).toString()],
     [
       "as HTML",
@@ -137,6 +151,7 @@ describe("redact", () => {
   it("takes the beginning of a secret out at which a long text is cut", () => {
     const [first, second] = ["x".repeat(593), "abcdefghij"]
     assert.strictEqual(redact(first + second, [first, second]), "[redacted]")
+    assert.strictEqual(redact("quota" + " ".repeat(588) + second, [second]), "quota")
   })
 
   it("an empty secret stands nowhere", () => {
@@ -154,7 +169,7 @@ describe("redact", () => {
   })
 
   it("is one line without control characters", () => {
-    assert.strictEqual(redact("  a\r\n\tb\u0000c\u001b[31m ", []), "a b c [31m")
+    assert.strictEqual(redact("  a\r\n\tb\u0000c\u001b[31m\u007f\u009b32m ", []), "a b c [31m 32m")
   })
 
   it.each(["", "x"])("is well-formed even where it cuts a surrogate pair: behind %j", (before) => {
