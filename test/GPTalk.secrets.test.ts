@@ -1,6 +1,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Redacted } from "effect"
+import { Cause, Context, Data, Effect, Exit, Layer, Redacted, Runtime } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { inspect } from "node:util"
@@ -24,6 +24,12 @@ const failWith = (step: MockClient.Step, answer: MockClient.Handler) =>
 /** Everything that can be seen of an error. */
 const visible = (error: unknown): string =>
   [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error)), inspect(error, { depth: 20 })].join("\n")
+
+class Unavailable extends Data.TaggedError("Unavailable")<{ readonly error: unknown }> {
+  override get message() {
+    return `unavailable: ${JSON.stringify(this.error)}`
+  }
+}
 
 describe("No secret of GPTalk is seen", () => {
   it.effect.each(["login", "text", "stream"] as const)(
@@ -156,7 +162,10 @@ describe("No secret of GPTalk is seen", () => {
   const deaths = [
     ["with the error", (error: unknown) => error],
     ["with the error as the cause of another", (cause: unknown) => new Error("no answer", { cause })],
-    ["with the error as one of several", (error: unknown) => new AggregateError([new Error("no answer"), error])]
+    ["with the error as one of several", (error: unknown) => new AggregateError([new Error("no answer"), error])],
+    ["with the error in a field of another", (error: unknown) => new Unavailable({ error })],
+    ["with the error in a list", (error: unknown) => [{ error }]],
+    ["with the exit of a runtime", (error: unknown) => Runtime.makeFiberFailure(Cause.fail(error))]
   ] as const
 
   it.effect.each(deaths.flatMap(([how, toDefect]) => steps.map((step) => [step, how, toDefect] as const)))(
@@ -184,6 +193,12 @@ describe("No secret of GPTalk is seen", () => {
   it.effect.each<readonly [string, (words: string) => unknown]>([
     ["an error", (words) => new Error(words)],
     ["an error as a cause", (words) => new Error("no answer", { cause: new Error(words) })],
+    ["an error whose message is made when it is read", (words) => new Unavailable({ error: { words } })],
+    ["an error within itself", (words) => {
+      const error = new Unavailable({ error: words })
+      return Object.assign(error, { self: error })
+    }],
+    ["behind more than is looked at", (words) => [...Array.from({ length: 1000 }, () => ({})), words]],
     ["no error", (words) => words]
   ])("in a defect of the client that quotes the URL and is %s", ([_, toDefect]) =>
     Effect.gen(function*() {

@@ -1,11 +1,12 @@
 /**
  * The one place where errors of the service and of the `HttpClient` become errors of this package.
  */
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
-import { quotes, redact } from "./redact.js"
+import { quotes, redactor } from "./redact.js"
 
 /** @internal */
 export interface ServiceFault {
@@ -60,14 +61,16 @@ export const toServiceError = (
     readonly secrets: ReadonlyArray<string>
     readonly retryAfter?: Option.Option<Duration.Duration> | undefined
   }
-): GPTalkError.ServiceError =>
-  new GPTalkError.ServiceError({
+): GPTalkError.ServiceError => {
+  const redact = redactor(options.secrets)
+  return new GPTalkError.ServiceError({
     step: options.step,
     status: options.status,
-    code: typeof fault.code === "string" ? redact(fault.code, options.secrets) : fault.code,
-    detail: redact(fault.detail ?? "", options.secrets) || undefined,
+    code: typeof fault.code === "string" ? redact(fault.code) : fault.code,
+    detail: fault.detail === undefined ? undefined : redact(fault.detail) || undefined,
     retryAfter: options.retryAfter ?? Option.none()
   })
+}
 
 /** In seconds. A duration of more than `Number.MAX_SAFE_INTEGER` milliseconds cannot be encoded. */
 const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
@@ -102,16 +105,29 @@ const innermost = (error: unknown, depth = 8): unknown => {
   return isPlatformError(error) ? inner ?? { message: error.reason } : error
 }
 
+/** How many objects of a defect are looked at. */
+const mostObjects = 1000
+
 /**
- * Whether the error, or one within it, holds its request or quotes a secret.
+ * Whether a request or a secret stands anywhere in the defect, or may do so beyond what is looked at.
  *
  * @internal
  */
-export const isUnsafe = (error: unknown, secrets: ReadonlyArray<string>, depth = 8): boolean =>
-  isPlatformError(error) ||
-  quotes(String(Predicate.isRecord(error) ? error["message"] : error), secrets) ||
-  (depth > 0 && Predicate.isRecord(error) &&
-    [error["cause"], error["errors"]].flat().some((inner) => isUnsafe(inner, secrets, depth - 1)))
+export const isUnsafe = (defect: unknown, secrets: ReadonlyArray<string>): boolean => {
+  const seen = new Set<unknown>()
+  const visit = (value: unknown): boolean => {
+    if (typeof value === "string") return quotes(value, secrets)
+    if (typeof value !== "object" || value === null || seen.has(value)) return false
+    if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
+    if (seen.add(value).size > mostObjects) return true
+    // The message of an error may be inherited.
+    return [...Reflect.ownKeys(value), "message"].some((key) => {
+      const property = Object.getOwnPropertyDescriptor(value, key)
+      return visit(property === undefined ? Reflect.get(value, key) : property.value)
+    })
+  }
+  return visit(defect)
+}
 
 /** @internal */
 export const toConnectionError = (
@@ -120,7 +136,8 @@ export const toConnectionError = (
 ): GPTalkError.ConnectionError => {
   const foreign = innermost(error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
-  const clean = (value: unknown) => typeof value === "string" ? redact(value, options.secrets) : undefined
+  const redact = redactor(options.secrets)
+  const clean = (value: unknown) => typeof value === "string" ? redact(value) : undefined
   return new GPTalkError.ConnectionError({
     step: options.step,
     cause: { name: clean(name) ?? "Error", code: clean(code), message: clean(message) ?? "" }

@@ -36,11 +36,15 @@ const plain = (text: string, depth = 4): string => {
   return next === text ? text : plain(next, depth - 1)
 }
 
+/** The text with one space for each run of spaces and control characters. A single space needs no replacing. */
+const onOneLine = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f][\u0000-\u0020\u007f-\u009f]*| [\u0000-\u0020\u007f-\u009f]+/g, " ")
+
 /**
- * The text with one space for each run of spaces and control characters: a service may change the layout of what it
- * quotes, and only one line is shown in any case.
+ * The form in which secrets and texts are compared: a service may escape what it quotes, change its layout, and write a
+ * plus for a space, as in a URL.
  */
-const onOneLine = (text: string): string => text.replace(/[\u0000-\u0020\u007f-\u009f]+/g, " ")
+const normalize = (text: string): string => onOneLine(plain(text).replaceAll("+", " "))
 
 /** A number that is the same for the same pieces, and seldom for others. */
 const hash = (text: string, at: number): number =>
@@ -94,23 +98,34 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
 export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
   secrets.some((secret) => secret.length >= shortestPiece && text.includes(secret))
 
-/** @internal */
-export const redact = (text: string, secrets: ReadonlyArray<string>): string => {
-  // Far more than is shown, and far less than would make the search slow.
-  const start = text.slice(0, 3 * maxLength)
-  // A secret that is cut off may be too short here to be recognized.
-  const unreliable = start === text ? 0 : shortestPiece
-  const known = new Set(secrets)
-  known.delete("")
-  const bare = onOneLine(plain(start))
-  const behindEscapes = [...known].map((secret) => plain(secret))
-  const forms = new Set(
-    [...behindEscapes, ...behindEscapes.map((secret) => secret.replaceAll(" ", "+"))].map(onOneLine)
-  )
-  const cleaner = hide(bare, bare.length - unreliable, forms)
-  // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may be
-  // the beginning of a secret.
-  const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
-  const line = onOneLine(clean).trim()
-  return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).toWellFormed()
+/**
+ * Returns what makes a text safe. Preparing the secrets takes far longer than searching one text, and is done once, for
+ * the first text.
+ *
+ * @internal
+ */
+export const redactor = (secrets: ReadonlyArray<string>): (text: string) => string => {
+  let prepared: { readonly known: ReadonlyArray<string>; readonly forms: ReadonlyArray<string> } | undefined
+  const prepare = () => {
+    const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")
+    // The messages of a call stand in its content again: what has their pieces need not be searched for twice.
+    const known = [...new Set(secrets)].filter((secret) =>
+      secret === longest || secret.length < shortestPiece || !longest.includes(secret)
+    )
+    return { known, forms: known.map(normalize) }
+  }
+  return (text) => {
+    const { forms, known } = prepared ??= prepare()
+    // Far more than is shown, and far less than would make the search slow.
+    const start = text.slice(0, 3 * maxLength)
+    // A secret that is cut off may be too short here to be recognized.
+    const unreliable = start === text ? 0 : shortestPiece
+    const bare = normalize(start)
+    const cleaner = hide(bare, bare.length - unreliable, forms)
+    // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may
+    // be the beginning of a secret.
+    const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
+    const line = onOneLine(clean).trim()
+    return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).toWellFormed()
+  }
 }
