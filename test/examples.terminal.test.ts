@@ -76,6 +76,35 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual(yield* Queue.size(asked), 0)
     }))
 
+  live("draws what is pasted once, and not once for each of its lines", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      const pasted = "0123456789".repeat(2000)
+      chat.write(`<>\x1b[D\x1b[200~${pasted}\x1b[2J\x1b[201~\r`)
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), `<${pasted}[2J>`)
+      assert.isBelow(chat.stdout().length, 5 * pasted.length)
+    }))
+
+  live("leaves a reply on the screen when its size changes", () =>
+    Effect.gen(function*() {
+      const chat = yield* converse()
+      chat.write("slow\r")
+      yield* chat.see(/It begins/)
+      const before = chat.stdout()
+      chat.resize(40)
+      chat.write("\x03")
+      yield* chat.see(/\(stopped\)[^]*› /)
+      assert.notMatch(chat.stdout().slice(before.length), /\x1b\[\d*J[^]*stopped/)
+      const settled = chat.stdout().length
+      chat.write("draft")
+      yield* chat.see(/draft/)
+      chat.resize(60)
+      yield* chat.see(/› [^]*draft/)
+      assert.isAbove(chat.stdout().length, settled)
+    }))
+
   live("is left by Ctrl-C, though what is pasted has no end", () =>
     Effect.gen(function*() {
       const chat = yield* converse()

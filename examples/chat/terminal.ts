@@ -86,39 +86,37 @@ class Keys extends PassThrough {
     this.onCtrlC = undefined
   }
 
-  private replace(start: number, end: number, text: string): void {
-    this.held = Buffer.concat([this.held.subarray(0, start), Buffer.from(text), this.held.subarray(end)])
-  }
-
-  /** Makes one line of what is pasted. Returns how many bytes can go on: more may come of what is pasted last. */
-  private joinPastes(): number {
-    while (true) {
+  private release(): void {
+    while (this.isAsking && this.held.length > 0) {
       const start = this.held.indexOf(pasteStart)
-      if (start === -1) return this.held.length
-      const end = this.held.indexOf(pasteEnd, start)
-      // A terminal that never says where the paste ends must not keep the key that leaves it.
-      const leave = this.held.indexOf(ctrlC, start)
-      if (end !== -1) {
-        const pasted = this.held.toString("utf8", start + pasteStart.length, end)
-        this.replace(start, end + pasteEnd.length, pasted.replace(/\r\n?|\n/g, lineEnd))
-      } else if (leave !== -1) {
-        this.replace(start, leave, "")
-      } else {
-        return start
-      }
+      if (start === 0 && !this.releasePaste()) return
+      if (start !== 0) this.releaseKeys(start === -1 ? this.held.length : start)
     }
   }
 
-  private release(): void {
-    const length = this.joinPastes()
-    const ready = this.held.subarray(0, length)
-    const end = ready.findIndex(isLineEnd)
-    const keys = end === -1 ? ready : ready.subarray(0, end + 1)
+  /** Up to and with the end of the line, if that comes before `length` bytes. */
+  private releaseKeys(length: number): void {
+    const end = this.held.subarray(0, length).findIndex(isLineEnd)
+    const keys = this.held.subarray(0, end === -1 ? length : end + 1)
     const isCrLf = this.held[end] === 13 && this.held[end + 1] === 10
     this.held = this.held.subarray(keys.length + (isCrLf ? 1 : 0))
     if (end !== -1) this.isAsking = false
     // readline inserts and draws wrongly what comes as one piece of more than one character.
-    for (const key of keys) this.write(Uint8Array.of(key))
+    for (const key of keys) this.emit("data", Uint8Array.of(key))
+  }
+
+  /** Releases what is pasted as one key: readline draws a long line anew for each. Returns whether it was all there. */
+  private releasePaste(): boolean {
+    const end = this.held.indexOf(pasteEnd)
+    // A terminal that never says where the paste ends must not keep the key that leaves it.
+    const leave = this.held.indexOf(ctrlC)
+    if (end === -1 && leave === -1) return false
+    const pasted = this.held.toString("utf8", pasteStart.length, end)
+    this.held = this.held.subarray(end === -1 ? leave : end + pasteEnd.length)
+    // Other control characters would not be drawn, but obeyed.
+    const text = pasted.replace(/\r\n?|[\n\u2028\u2029]/g, lineEnd).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, "")
+    if (end !== -1 && text !== "") this.emit("keypress", text, { sequence: text })
+    return true
   }
 }
 
@@ -126,6 +124,7 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => {
       const keys = new Keys(process.stdin)
+      const others = screen.listeners("resize")
       const lines = createInterface({
         input: keys,
         output: screen,
@@ -156,7 +155,20 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         process.kill(0, "SIGTSTP")
       })
       markPastes(true)
-      return { keys, lines, isClosed: false }
+      // On a change of its size, readline draws its line anew, also where a reply stands meanwhile.
+      const redraw = screen.listeners("resize").filter((listener) => !others.includes(listener)) as Array<() => void>
+      const stayStill = () => redraw.forEach((listener) => screen.off("resize", listener))
+      lines.on("line", stayStill)
+      return {
+        keys,
+        lines,
+        isClosed: false,
+        prompt: () => {
+          stayStill()
+          redraw.forEach((listener) => screen.on("resize", listener))
+          lines.prompt()
+        }
+      }
     }),
     ({ keys, lines }) =>
       Effect.sync(() => {
@@ -166,7 +178,7 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
       })
   ),
   (state) => {
-    const { keys, lines } = state
+    const { keys, lines, prompt } = state
     lines.once("close", () => {
       state.isClosed = true
     })
@@ -188,7 +200,7 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
         }
         lines.on("line", onLine)
         lines.on("close", onClose)
-        lines.prompt()
+        prompt()
         keys.ask()
         return Effect.sync(off)
       }),

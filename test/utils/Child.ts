@@ -3,7 +3,7 @@
  */
 import { Effect, Schedule, type Scope } from "effect"
 import { build } from "esbuild"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { mkdtemp } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -105,9 +105,25 @@ export const bundleExamples = async (...names: ReadonlyArray<string>): Promise<s
   return directory
 }
 
+export interface OnTerminal extends Child {
+  readonly resize: (columns: number) => void
+}
+
 /**
  * On a terminal of 80 columns, whose screen is `stdout`: `script` comes with every Debian. What follows the file in
  * the shell's line is `rest`.
  */
-export const runOnTerminal = (file: string, options?: Options, rest = ""): Effect.Effect<Child, never, Scope.Scope> =>
-  run("script", ["-qefc", `stty cols 80 rows 24; exec "${process.execPath}" "${file}" ${rest}`, "/dev/null"], options)
+export const runOnTerminal = (
+  file: string,
+  options?: Options,
+  rest = ""
+): Effect.Effect<OnTerminal, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const command = `tty; stty cols 80 rows 24; exec "${process.execPath}" "${file}" ${rest}`
+    const child = yield* run("script", ["-qefc", command, "/dev/null"], options)
+    const path = (yield* child.see(/\S+\r\n/)).trim()
+    return {
+      ...child,
+      resize: (columns) => void execFileSync("stty", ["-F", path, "cols", String(columns)])
+    }
+  })
