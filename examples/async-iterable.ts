@@ -10,7 +10,7 @@ import * as EmbeddedServer from "./embedded-server.js"
 const runtime = ManagedRuntime.make(EmbeddedServer.layer.pipe(Layer.provide(NodeHttpClient.layerUndici)))
 
 /** A `break` or a `throw` in the loop closes the connection; a failed reply is thrown. */
-const ask = async function*(prompt: string): AsyncGenerator<string> {
+const ask = async function*(prompt: string): AsyncGenerator<string, void, undefined> {
   yield* await runtime.runPromise(Stream.toAsyncIterableEffect(GPTalk.streamText({ prompt })))
 }
 

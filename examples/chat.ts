@@ -42,7 +42,7 @@ const answer = Effect.fnUntraced(function*(prompt: string) {
 
 const talk = Effect.gen(function*() {
   if (Option.isNone(yield* EmbeddedServer.serviceUrl)) {
-    yield* Console.error(dim("This is the embedded server, which echoes. Set GPTALK_URL to talk to another one."))
+    yield* Console.error(dim("This is the embedded server, which echoes. Set GPTALK_URL to use another."))
   }
   yield* converse
 })

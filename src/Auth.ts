@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -90,6 +91,7 @@ export interface Options {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** How many uses one login gives; a reply takes one. Default 5. */
   readonly usageLimit?: number | undefined
+  /** How long to wait for the service. */
   readonly timeouts?: {
     /** From the request to the whole JSON response. Default 30 seconds. */
     readonly response?: Duration.DurationInput | undefined

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Channel from "effect/Channel"
 import type * as Config from "effect/Config"
@@ -103,6 +104,7 @@ export interface Options extends Auth.Options {
    * `Retry-After` replaces the delay, up to 60 seconds; if it is longer, the call fails at once.
    */
   readonly retries?: number | undefined
+  /** How long to wait for the service. The time that the consumer takes does not count. */
   readonly timeouts?: {
     /** From a request to its whole JSON response, or to the headers of the stream. Default 30 seconds. */
     readonly response?: Duration.DurationInput | undefined

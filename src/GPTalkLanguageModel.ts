@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 import * as AiError from "@effect/ai/AiError"
 import * as IdGenerator from "@effect/ai/IdGenerator"
 import * as LanguageModel from "@effect/ai/LanguageModel"
@@ -76,7 +77,7 @@ export interface Options {
 
 /**
  * The model as an `@effect/ai` `Model`: a layer that also names its provider, `"gptalk"`. Without a name, it is the
- * model of the `GPTalk` layer.
+ * model of the `GPTalk` layer. The configuration applies to each call, with `withConfigOverride` merged over it.
  *
  * @since 0.1.0
  * @category models

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Schema from "effect/Schema"
 

@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+
 import { type AiError, isAiError } from "@effect/ai/AiError"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import type * as Prompt from "@effect/ai/Prompt"

@@ -39,6 +39,11 @@ const contents = async (directory: string): Promise<string> => {
     const source = map.replace(/^dist/, "src").replace(/\.js\.map$/, ".ts")
     insist(files.includes(source), `${map} leads to ${source}, which is not there.`)
   }
+  for (const module of publicModules) {
+    const declarations = await readFile(join(inside, "dist", `${module}.d.ts`), "utf8")
+    // The compiler drops a comment that belongs to an import which it drops.
+    insist(declarations.startsWith("/**"), `The declarations of ${module} have lost what the module says of itself.`)
+  }
   return `${files.length} files`
 }
 
