@@ -87,7 +87,7 @@ describe("a server that is closed while replies run", () => {
       const { close, server } = yield* makeServer(endless, { middleware })
       const raw = yield* Raw.open(server.port)
       const token = yield* TestServer.newStreamToken(server)
-      yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`))
+      yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`, { connection: "close" }))
       yield* Deferred.await(isHere)
       const closing = yield* Effect.fork(close)
       yield* eventually(() =>
@@ -95,6 +95,7 @@ describe("a server that is closed while replies run", () => {
       )
       yield* Deferred.succeed(mayGoOn, void 0)
       yield* Fiber.join(closing)
+      assert.notInclude(raw.received(), "data: ")
     }))
 
   it.scoped("does not wait for a client that has stopped reading", () =>

@@ -5,7 +5,6 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -80,7 +79,8 @@ const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<
     source.on("error", () => settle(Effect.fail(unreadable)))
     return Effect.sync(() => {
       leave()
-      source.destroy()
+      // Only then: middleware that has waited long enough still has to answer on this connection.
+      if (running.isOver) source.destroy()
     })
   })
 
@@ -113,14 +113,14 @@ const readAny = Effect.fnUntraced(function*(
   const refuseUnread = Effect.sync(() => refuse(unreadable))
   // The failure must not become that of the fiber, which is logged: it holds the request.
   const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
-  const reader = yield* Stream.runForEach(safe, receive).pipe(
+  yield* Stream.runForEach(safe, receive).pipe(
     Effect.zipRight(Effect.sync(() => Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode())))),
     Effect.onError(() => refuseUnread),
     Effect.interruptible,
     Effect.forkIn(scope)
   )
   if (Number(request.headers["content-length"]) > maxSize) refuseTooLarge()
-  return yield* Effect.onInterrupt(Deferred.await(body), () => Fiber.interrupt(reader))
+  return yield* Deferred.await(body)
 })
 
 /** Whether other code has already begun to read the source, be it a Node stream or a web request. */

@@ -24,6 +24,10 @@ export class Running {
     }
   }
 
+  get isOver(): boolean {
+    return this.#interruptor !== undefined
+  }
+
   /** Interrupts all fibers, and those that come later. */
   end(interruptor: FiberId.FiberId): void {
     this.#interruptor = interruptor

@@ -74,7 +74,8 @@ export class SessionModel {
   private reserve(caller: Caller, from: number): void {
     const isGood = ({ expiresAt, id, isOver, kept, reserved }: Session) =>
       id >= from && !isOver && reserved + kept < this.limit && (expiresAt === undefined || expiresAt >= this.now)
-    const session = this.sessions.find(isGood) ?? this.login()
+    const good = this.sessions.filter(isGood)
+    const session = good.find(({ expiresAt }) => expiresAt !== undefined) ?? good[0] ?? this.login()
     session.reserved++
     caller.session = session
     caller.state = "waiting"
