@@ -52,6 +52,8 @@ export interface Service {
    * The use is reserved before `use` runs, kept when it succeeds, and given back when it fails or is interrupted. When
    * `use` fails because the service refused the session (`GPTalkError.AuthenticationError`), the session is dropped for
    * all callers, and `use` runs once more, with a session whose login began later.
+   *
+   * Fails as `use` does, or with the error of a login, which is not retried here.
    */
   readonly withToken: <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>

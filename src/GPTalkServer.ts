@@ -23,7 +23,7 @@ import * as Tracer from "effect/Tracer"
 import * as Connection from "./internal/connection.js"
 import { ErrorAnswer, toResponse } from "./internal/errorAnswer.js"
 import { doneFrame, errorFrame, FrameEncoder } from "./internal/frameEncoder.js"
-import { readJson, toAsked } from "./internal/requestBody.js"
+import { readJson, toResponderRequest } from "./internal/requestBody.js"
 import * as Running from "./internal/running.js"
 import * as ServerSettings from "./internal/serverSettings.js"
 import { SessionStore } from "./internal/sessionStore.js"
@@ -194,7 +194,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     })
 
     const checkSession = (token: string, now: number): Effect.Effect<void, ErrorAnswer> => {
-      switch (store.standing(token, now)) {
+      switch (store.statusOf(token, now)) {
         case "good":
           return Effect.void
         case "spent":
@@ -214,7 +214,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       const now = yield* Clock.currentTimeMillis
       // While the body was read, others may have used the session, and it may have expired.
       yield* checkSession(token, now)
-      const streamToken = store.accept(token, toAsked(body), now)
+      const streamToken = store.accept(token, toResponderRequest(body), now)
       if (streamToken === undefined) {
         return yield* new ErrorAnswer({ code: 429, msg: "too many replies wait to be fetched" })
       }

@@ -23,7 +23,7 @@ import type * as Stream from "effect/Stream"
 import type { Step } from "./GPTalkError.js"
 import * as GPTalkServer from "./GPTalkServer.js"
 import * as Memory from "./internal/memoryServer.js"
-import { toAsked } from "./internal/requestBody.js"
+import { toResponderRequest } from "./internal/requestBody.js"
 import * as Scripted from "./internal/scripted.js"
 import * as Protocol from "./Protocol.js"
 import * as Responder from "./Responder.js"
@@ -280,7 +280,7 @@ export const layerHttpClient = (options?: Options): Layer.Layer<HttpClient.HttpC
 const decodeText = Schema.decodeUnknownOption(Schema.parseJson(Protocol.TextRequest))
 
 const asked = (body: string): Responder.Request | undefined =>
-  Option.getOrUndefined(Option.map(decodeText(body), toAsked))
+  Option.getOrUndefined(Option.map(decodeText(body), toResponderRequest))
 
 const stepOf = (url: URL): Step | undefined =>
   (["login", "text", "stream"] as const).find((step) => url.pathname.endsWith(Protocol.paths[step]))

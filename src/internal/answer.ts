@@ -81,7 +81,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
     Effect.orElseSucceed(() => "")
   )
   const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
-  return yield* toServiceError(answer, json, Fault.saidBy(json), retryAfter)
+  return yield* toServiceError(answer, json, Fault.errorFields(json), retryAfter)
 })
 
 const dataOf = (json: unknown): unknown => Predicate.isRecord(json) ? json["data"] : undefined

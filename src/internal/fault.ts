@@ -20,22 +20,22 @@ const noErrors: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 const isError = (value: unknown): boolean =>
   typeof value === "object" && value !== null ? Object.keys(value).length > 0 : !noErrors.includes(value)
 
-const isWords = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
+const isNonBlank = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
-const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isWords(value)
+const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isNonBlank(value)
 
 /**
  * What a JSON body or frame says of an error, if it is one.
  *
  * @internal
  */
-export const saidBy = (json: unknown): ServiceFault => {
-  if (!Predicate.isRecord(json)) return { detail: isWords(json) ? json : undefined }
+export const errorFields = (json: unknown): ServiceFault => {
+  if (!Predicate.isRecord(json)) return { detail: isNonBlank(json) ? json : undefined }
   const { error } = json
   const nested = Predicate.isRecord(error) ? error : {}
   return {
     code: [json["code"], nested["code"]].find(isCode),
-    detail: [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isWords)
+    detail: [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isNonBlank)
   }
 }
 
@@ -47,7 +47,7 @@ export const saidBy = (json: unknown): ServiceFault => {
  */
 export const serviceFault = (json: unknown, hasContent = false): ServiceFault | undefined => {
   if (!Predicate.isRecord(json)) return undefined
-  const fault = saidBy(json)
+  const fault = errorFields(json)
   const isSilent = (fault.code ?? (hasContent ? undefined : fault.detail)) === undefined
   return !isError(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
 }

@@ -21,7 +21,7 @@ import type * as Running from "./running.js"
  *
  * @internal
  */
-export const toAsked = (body: Protocol.TextRequest): Responder.Request => ({
+export const toResponderRequest = (body: Protocol.TextRequest): Responder.Request => ({
   prompt: body.content,
   model: body.model,
   temperature: body.temperature,

@@ -71,7 +71,7 @@ export class SessionStore {
   }
 
   /** The state of a session: good for another use, spent, or unknown, which includes expired. */
-  standing(token: string, now: number): "good" | "spent" | "unknown" {
+  statusOf(token: string, now: number): "good" | "spent" | "unknown" {
     const session = this.#unused.get(token) ?? this.#inUse.get(token) ?? this.#spent.get(token)
     if (session === undefined || session.expiresAt < now) return "unknown"
     return session.uses < this.#options.usageLimit ? "good" : "spent"

@@ -38,31 +38,31 @@ describe("SessionStore", () => {
       const { login, store, use } = make()
       const token = login()
       use(token)
-      assert.strictEqual(store.standing(token, 0), "good")
+      assert.strictEqual(store.statusOf(token, 0), "good")
     })
 
     it("is spent with its last use", () => {
       const { login, store, use } = make()
       const token = login()
       use(token, 2)
-      assert.strictEqual(store.standing(token, 0), "spent")
+      assert.strictEqual(store.statusOf(token, 0), "spent")
     })
 
     it("is good at the moment it ends, and unknown after that", () => {
       const { login, store } = make()
       const token = login()
-      assert.deepStrictEqual([100, 101].map((now) => store.standing(token, now)), ["good", "unknown"])
+      assert.deepStrictEqual([100, 101].map((now) => store.statusOf(token, now)), ["good", "unknown"])
     })
 
     it("that nobody was given is unknown", () => {
-      assert.strictEqual(make().store.standing("x", 0), "unknown")
+      assert.strictEqual(make().store.statusOf("x", 0), "unknown")
     })
 
     it("is not used by a reply that is not accepted", () => {
       const { login, store, use } = make({ maxStreamTokens: 1 })
       const token = login()
       use(token, 5)
-      assert.strictEqual(store.standing(token, 0), "good")
+      assert.strictEqual(store.statusOf(token, 0), "good")
     })
   })
 
@@ -73,7 +73,7 @@ describe("SessionStore", () => {
       use(spent, 2)
       use(inUse)
       login()
-      assert.deepStrictEqual([unused, spent, inUse].map((token) => store.standing(token, 0)), [
+      assert.deepStrictEqual([unused, spent, inUse].map((token) => store.statusOf(token, 0)), [
         "good",
         "unknown",
         "good"
@@ -85,7 +85,7 @@ describe("SessionStore", () => {
       const [inUse, older, newer] = [login(), login(), login()]
       use(inUse)
       login()
-      assert.deepStrictEqual([inUse, older, newer].map((token) => store.standing(token, 0)), [
+      assert.deepStrictEqual([inUse, older, newer].map((token) => store.statusOf(token, 0)), [
         "good",
         "unknown",
         "good"
@@ -113,7 +113,7 @@ describe("SessionStore", () => {
     it("no more than that many are known, however many logins are made", () => {
       const { login, store } = make({ maxSessions: 10_000 })
       const tokens = Array.from({ length: 11_000 }, () => login())
-      assert.deepStrictEqual(tokens.filter((token) => store.standing(token, 0) === "good"), tokens.slice(-10_000))
+      assert.deepStrictEqual(tokens.filter((token) => store.statusOf(token, 0) === "good"), tokens.slice(-10_000))
     })
   })
 
