@@ -11,12 +11,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
 
-const replies = Metric.counter("gptalk_replies", {
-  description: "Calls that came to an end, by outcome: complete, stopped, interrupted, defect, or the tag of the error",
-  incremental: true
-})
+const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
 
-const deltas = Metric.counter("gptalk_deltas", { description: "Deltas that have arrived", incremental: true })
+const replies = counter("gptalk_replies", "Calls that ended, by outcome")
+
+const deltas = counter("gptalk_deltas", "Deltas that arrived")
 
 const firstDelta = Metric.histogram(
   "gptalk_first_delta_seconds",
@@ -24,20 +23,11 @@ const firstDelta = Metric.histogram(
   "Seconds from the start of a call to its first delta"
 )
 
-const retries = Metric.counter("gptalk_retries", {
-  description: "Attempts after the first of a call, by the error that led to them",
-  incremental: true
-})
+const retries = counter("gptalk_retries", "Attempts after the first, by the error before")
 
-const logins = Metric.counter("gptalk_logins", {
-  description: "Logins begun, by reason: absent, expired, used_up or refused",
-  incremental: true
-})
+const logins = counter("gptalk_logins", "Logins begun, by reason")
 
-const sessionUses = Metric.counter("gptalk_session_uses", {
-  description: "Uses of sessions that were kept",
-  incremental: true
-})
+const sessionUses = counter("gptalk_session_uses", "Uses of sessions that were kept")
 
 /** Takes one step of the fiber; `Metric.update` takes four. */
 const update = <Type, Out>(metric: Metric.Metric<Type, number, Out>, input: number): Effect.Effect<void> =>
