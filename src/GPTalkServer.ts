@@ -115,7 +115,7 @@ const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
   )
 
 /**
- * So do its spans. Without them, the platform does not join the trace of the client either.
+ * The spans of the HTTP server have the URL too. Without them, the platform does not join the trace of the client.
  */
 const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
   HttpMiddleware.currentTracerDisabledWhen,
@@ -235,7 +235,12 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         () => Effect.sync(() => places++)
       )
       const deltas = Stream.suspend(() => responder.respond(asked))
-      const frames = toFrames(Option.match(HttpTraceContext.fromHeaders(request.headers), {
+      // A span that middleware has opened comes first.
+      const parent = Option.orElse(
+        yield* Effect.serviceOption(Tracer.ParentSpan),
+        () => HttpTraceContext.fromHeaders(request.headers)
+      )
+      const frames = toFrames(Option.match(parent, {
         onNone: () => deltas,
         onSome: (span) => Stream.provideService(deltas, Tracer.ParentSpan, span)
       }))

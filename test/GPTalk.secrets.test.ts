@@ -198,7 +198,18 @@ describe("No secret of GPTalk is seen", () => {
       const error = new Unavailable({ error: words })
       return Object.assign(error, { self: error })
     }],
-    ["behind more than is looked at", (words) => [...Array.from({ length: 1000 }, () => ({})), words]],
+    ["an error whose message is its own getter", (words) => ({
+      get message() {
+        return words
+      }
+    })],
+    ["no thing that can be looked at", () =>
+      new Proxy({}, {
+        ownKeys: () => {
+          throw new Error("closed")
+        }
+      })],
+    ["behind more than is looked at", (words) => [...Array.from({ length: 10_000 }, () => 0), words]],
     ["no error", (words) => words]
   ])("in a defect of the client that quotes the URL and is %s", ([_, toDefect]) =>
     Effect.gen(function*() {

@@ -1,6 +1,6 @@
-import { FetchHttpClient, HttpLayerRouter, HttpServerRequest } from "@effect/platform"
+import { FetchHttpClient, HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -124,6 +124,25 @@ describe("a server that is closed while replies run", () => {
       yield* eventually(() => assert.strictEqual(server.requests.length, 1))
       yield* close
     }))
+
+  it.scoped("does not wait for a body that middleware has given up on", () =>
+    Effect.gen(function*() {
+      const middleware = HttpLayerRouter.middleware(
+        Effect.timeoutTo({
+          duration: "100 millis",
+          onSuccess: (response: HttpServerResponse.HttpServerResponse) => response,
+          onTimeout: () => HttpServerResponse.empty({ status: 408 })
+        }),
+        { global: true }
+      )
+      const { close, server } = yield* makeServer(endless, { middleware })
+      const raw = yield* Raw.open(server.port)
+      yield* Raw.write(raw, `${Raw.head("POST", Protocol.paths.login, { "content-length": 100 })}{`)
+      yield* eventually(() => assert.match(raw.received(), /^HTTP\/1\.1 408 /))
+      // A connection on which something still comes is not closed for being idle.
+      const trickle = setInterval(() => raw.socket.write(" "), 1000)
+      yield* Effect.ensuring(close, Effect.sync(() => clearInterval(trickle)))
+    }).pipe(TestServices.provideLive))
 
   it.scoped("ends many of them", () =>
     Effect.gen(function*() {

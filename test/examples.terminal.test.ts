@@ -87,6 +87,17 @@ describe.concurrent("chat, on a terminal", () => {
       assert.isBelow(chat.stdout().length, 5 * pasted.length)
     }))
 
+  live("goes on after an Enter that ends no line", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      chat.write("ab\x1b\r")
+      yield* chat.see(/ab/)
+      chat.write("c\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), "abc")
+    }))
+
   live("leaves a reply on the screen when its size changes", () =>
     Effect.gen(function*() {
       const chat = yield* converse()

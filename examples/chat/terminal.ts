@@ -58,6 +58,11 @@ class Keys extends PassThrough {
     this.release()
   }
 
+  /** Until the next question, what is typed is held. */
+  answered(): void {
+    this.isAsking = false
+  }
+
   /** Calls back once, also for a Ctrl-C that is held already; with what was typed before it goes no further. */
   onceCtrlC(onCtrlC: (() => void) | undefined): void {
     this.onCtrlC = onCtrlC
@@ -100,7 +105,6 @@ class Keys extends PassThrough {
     const keys = this.held.subarray(0, end === -1 ? length : end + 1)
     const isCrLf = this.held[end] === 13 && this.held[end + 1] === 10
     this.held = this.held.subarray(keys.length + (isCrLf ? 1 : 0))
-    if (end !== -1) this.isAsking = false
     // readline inserts and draws wrongly what comes as one piece of more than one character.
     for (const key of keys) this.emit("data", Uint8Array.of(key))
   }
@@ -158,7 +162,10 @@ export const make: Effect.Effect<Terminal, never, Scope.Scope> = Effect.map(
       // On a change of its size, readline draws its line anew, also where a reply stands meanwhile.
       const redraw = screen.listeners("resize").filter((listener) => !others.includes(listener)) as Array<() => void>
       const stayStill = () => redraw.forEach((listener) => screen.off("resize", listener))
-      lines.on("line", stayStill)
+      lines.on("line", () => {
+        keys.answered()
+        stayStill()
+      })
       return {
         keys,
         lines,

@@ -21,8 +21,7 @@ const lingerMillis = 250
 const lingerSize = 64 * 1024
 
 /** Also of another realm, such as the sandbox that a test runs in. */
-const isBytes = (value: unknown): value is Uint8Array =>
-  Object.prototype.toString.call(value) === "[object Uint8Array]"
+const isBytes = (value: unknown): value is Uint8Array => Object.prototype.toString.call(value) === "[object Uint8Array]"
 
 interface Sink {
   /** Returns how many bytes wait to be read. Once they are read, `resume` of the source is called. */

@@ -105,28 +105,32 @@ const innermost = (error: unknown, depth = 8): unknown => {
   return isPlatformError(error) ? inner ?? { message: error.reason } : error
 }
 
-/** How many objects of a defect are looked at. */
-const mostObjects = 1000
+/** How many values within a defect are looked at. */
+const mostValues = 10_000
 
 /**
- * Whether a request or a secret stands anywhere in the defect, or may do so beyond what is looked at.
+ * Whether a request or a secret stands in the properties of the defect, however deep, or may do so beyond what is looked
+ * at.
  *
  * @internal
  */
 export const isUnsafe = (defect: unknown, secrets: ReadonlyArray<string>): boolean => {
   const seen = new Set<unknown>()
+  let count = 0
   const visit = (value: unknown): boolean => {
     if (typeof value === "string") return quotes(value, secrets)
-    if (typeof value !== "object" || value === null || seen.has(value)) return false
+    if (++count > mostValues) return true
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return false
     if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
-    if (seen.add(value).size > mostObjects) return true
-    // The message of an error may be inherited.
-    return [...Reflect.ownKeys(value), "message"].some((key) => {
-      const property = Object.getOwnPropertyDescriptor(value, key)
-      return visit(property === undefined ? Reflect.get(value, key) : property.value)
-    })
+    seen.add(value)
+    // These may be inherited, from a class that makes them when they are read.
+    return [...Reflect.ownKeys(value), "message", "cause"].some((key) => visit(Reflect.get(value, key)))
   }
-  return visit(defect)
+  try {
+    return visit(defect)
+  } catch {
+    return true
+  }
 }
 
 /** @internal */

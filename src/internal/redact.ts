@@ -40,12 +40,6 @@ const plain = (text: string, depth = 4): string => {
 const onOneLine = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f][\u0000-\u0020\u007f-\u009f]*| [\u0000-\u0020\u007f-\u009f]+/g, " ")
 
-/**
- * The form in which secrets and texts are compared: a service may escape what it quotes, change its layout, and write a
- * plus for a space, as in a URL.
- */
-const normalize = (text: string): string => onOneLine(plain(text).replaceAll("+", " "))
-
 /** A number that is the same for the same pieces, and seldom for others. */
 const hash = (text: string, at: number): number =>
   ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 3) << 5) ^ text.charCodeAt(at + 7)) & 0xffff
@@ -99,29 +93,37 @@ export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
   secrets.some((secret) => secret.length >= shortestPiece && text.includes(secret))
 
 /**
+ * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found there.
+ */
+const withoutParts = (secrets: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")
+  return [...new Set(secrets)].filter((secret) =>
+    secret === longest || secret.length < shortestPiece || !longest.includes(secret)
+  )
+}
+
+/**
  * Returns what makes a text safe. Preparing the secrets takes far longer than searching one text, and is done once, for
  * the first text.
  *
  * @internal
  */
 export const redactor = (secrets: ReadonlyArray<string>): (text: string) => string => {
-  let prepared: { readonly known: ReadonlyArray<string>; readonly forms: ReadonlyArray<string> } | undefined
+  let prepared: Readonly<Record<"known" | "decoded" | "forms", ReadonlyArray<string>>> | undefined
   const prepare = () => {
-    const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")
-    // The messages of a call stand in its content again: what has their pieces need not be searched for twice.
-    const known = [...new Set(secrets)].filter((secret) =>
-      secret === longest || secret.length < shortestPiece || !longest.includes(secret)
-    )
-    return { known, forms: known.map(normalize) }
+    const decoded = withoutParts(secrets.map((secret) => plain(secret)))
+    return { known: withoutParts(secrets), decoded, forms: decoded.map(onOneLine) }
   }
   return (text) => {
-    const { forms, known } = prepared ??= prepare()
+    const { decoded, forms, known } = prepared ??= prepare()
     // Far more than is shown, and far less than would make the search slow.
     const start = text.slice(0, 3 * maxLength)
     // A secret that is cut off may be too short here to be recognized.
     const unreliable = start === text ? 0 : shortestPiece
-    const bare = normalize(start)
-    const cleaner = hide(bare, bare.length - unreliable, forms)
+    const bare = onOneLine(plain(start))
+    // In a URL, a space may be a plus.
+    const inUrls = bare.includes("+") ? decoded.map((secret) => onOneLine(secret.replaceAll(" ", "+"))) : []
+    const cleaner = hide(bare, bare.length - unreliable, [...forms, ...inUrls])
     // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may
     // be the beginning of a secret.
     const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner

@@ -47,7 +47,7 @@ const tooLarge = (maxSize: number): ErrorAnswer =>
 /** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
   readonly setEncoding: (encoding: "utf8") => unknown
-  readonly on: (event: "data" | "end" | "error", listener: (text: string) => void) => unknown
+  readonly on: (event: "data" | "end" | "error" | "close", listener: (text: string) => void) => unknown
   readonly destroy: () => unknown
 }
 
@@ -79,8 +79,8 @@ const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<
     source.on("error", () => settle(Effect.fail(unreadable)))
     return Effect.sync(() => {
       leave()
-      // Only then: middleware that has waited long enough still has to answer on this connection.
-      if (running.isOver) source.destroy()
+      // Not at once: middleware that has waited long enough still has to answer on this connection.
+      source.on("close", running.onEnd(() => source.destroy()))
     })
   })
 

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 /** @internal */
 export class Running {
   readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  readonly #callbacks = new Set<() => void>()
   #interruptor: FiberId.FiberId | undefined
 
   /** Adds the current fiber. Returns a function that removes it. After `end`, the fiber is interrupted at once. */
@@ -24,19 +25,25 @@ export class Running {
     }
   }
 
-  get isOver(): boolean {
-    return this.#interruptor !== undefined
+  /** Calls back at the end, or at once after it. Returns a function that takes that back. */
+  onEnd(callback: () => void): () => void {
+    if (this.#interruptor !== undefined) callback()
+    this.#callbacks.add(callback)
+    return () => {
+      this.#callbacks.delete(callback)
+    }
   }
 
   /** Interrupts all fibers, and those that come later. */
   end(interruptor: FiberId.FiberId): void {
     this.#interruptor = interruptor
     for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(interruptor)
+    for (const callback of this.#callbacks) callback()
   }
 }
 
 /**
- * Ends with its scope, which waits for the fibers.
+ * Ends with its scope, which waits for the fibers that run then.
  *
  * @internal
  */
@@ -50,7 +57,7 @@ export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRe
 )
 
 /**
- * Keeps the fiber of the channel among those as long as it runs. A channel cannot be interrupted between `enter` and the
+ * Keeps the fiber of the channel in `running` as long as it runs. A channel cannot be interrupted between `enter` and the
  * registration of its finalizer, so this needs no scope.
  *
  * @internal

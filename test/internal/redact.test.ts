@@ -196,4 +196,17 @@ describe("redact", () => {
   it("leaves the space after the last word of a secret", () => {
     assert.strictEqual(redact("my secret next", ["my secret word"]), "[redacted] next")
   })
+
+  it("knows a message that is short behind its escapes, and part of a longer secret", () => {
+    const messages = ["User: hi\nUser: x &lt; y\nAssistant:", "hi", "x &lt; y"]
+    assert.strictEqual(redact("cannot answer x < y now", messages), "cannot answer [redacted] now")
+  })
+
+  it("knows the end of an escape in a longer secret for the beginning of a shorter one", () => {
+    assert.strictEqual(redact("bad 41bar-secret", ["foo%41bar-secret-long", "41bar-secret"]), "bad [redacted]")
+  })
+
+  it("leaves a plus that stands for no space", () => {
+    assert.strictEqual(redact("a-long-secret at 12:00+02:00", ["a-long-secret"]), "[redacted] at 12:00+02:00")
+  })
 })
