@@ -1,4 +1,4 @@
-import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
@@ -145,15 +145,7 @@ it.scopedLive.each<readonly [string, Record<string, string | number>, string]>([
   "a body %s that does not come is answered by middleware that has waited long enough",
   ([_, headers, begin]) =>
     Effect.gen(function*() {
-      const middleware = HttpLayerRouter.middleware(
-        Effect.timeoutTo({
-          duration: "100 millis",
-          onSuccess: (response: HttpServerResponse.HttpServerResponse) => response,
-          onTimeout: () => HttpServerResponse.empty({ status: 408 })
-        }),
-        { global: true }
-      )
-      const server = yield* TestServer.make({ middleware })
+      const server = yield* TestServer.make({ middleware: TestServer.impatient })
       const raw = yield* Raw.open(server.port)
       yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, headers) + begin)
       yield* eventually(() => assert.match(raw.received(), /^HTTP\/1\.1 408 /))

@@ -1,4 +1,4 @@
-import { FetchHttpClient, HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { FetchHttpClient, HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -127,15 +127,7 @@ describe("a server that is closed while replies run", () => {
 
   it.scoped("does not wait for a body that middleware has given up on", () =>
     Effect.gen(function*() {
-      const middleware = HttpLayerRouter.middleware(
-        Effect.timeoutTo({
-          duration: "100 millis",
-          onSuccess: (response: HttpServerResponse.HttpServerResponse) => response,
-          onTimeout: () => HttpServerResponse.empty({ status: 408 })
-        }),
-        { global: true }
-      )
-      const { close, server } = yield* makeServer(endless, { middleware })
+      const { close, server } = yield* makeServer(endless, { middleware: TestServer.impatient })
       const raw = yield* Raw.open(server.port)
       yield* Raw.write(raw, `${Raw.head("POST", Protocol.paths.login, { "content-length": 100 })}{`)
       yield* eventually(() => assert.match(raw.received(), /^HTTP\/1\.1 408 /))

@@ -2,7 +2,7 @@
  * The package's server on a socket of its own, what can be seen of it from outside, and the three requests of the
  * protocol made with plain `fetch`.
  */
-import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { HttpLayerRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
@@ -42,6 +42,16 @@ export const silentResponder = () => {
   })
   return { asked, responder }
 }
+
+/** Middleware that answers 408 to what takes too long. */
+export const impatient = HttpLayerRouter.middleware(
+  Effect.timeoutTo({
+    duration: "100 millis",
+    onSuccess: (response: HttpServerResponse.HttpServerResponse) => response,
+    onTimeout: () => HttpServerResponse.empty({ status: 408 })
+  }),
+  { global: true }
+)
 
 export const make = (
   {
