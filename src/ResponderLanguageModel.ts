@@ -41,8 +41,8 @@ export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/Mo
  * user message, after the system prompt if there is one. Only the text of its reply is sent to the client.
  *
  * The `model` and the `temperature` of the request are ignored: set them where the model is made. The reply fails with
- * `ModelError` when the model fails, when its reply breaks off or has no text at all, and when its token limit or a content filter ends the
- * reply. When the client disconnects, the call to the model is interrupted.
+ * `ModelError` when the model fails, when its reply breaks off or has no text at all, and when its token limit or a
+ * content filter ends the reply. When the client disconnects, the call to the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -91,8 +91,8 @@ const brokenOff: { readonly [Reason in Response.FinishReason]?: string } = {
 type Part = Response.StreamPart<Record<never, never>>
 
 /**
- * A provider whose connection breaks, or that fails, may just end its stream, and may even call that a stop. Then it has
- * left a text open, or has sent none.
+ * A provider whose connection breaks, or that fails, may just end its stream, and may even call that a stop. Then it
+ * has left a text open, or has sent none.
  */
 const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, ModelError> =>
   Stream.suspend(() => {

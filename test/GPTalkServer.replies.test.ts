@@ -1,10 +1,4 @@
-import {
-  FetchHttpClient,
-  HttpLayerRouter,
-  HttpMiddleware,
-  HttpServerRequest,
-  HttpServerResponse
-} from "@effect/platform"
+import { FetchHttpClient, HttpMiddleware, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Option, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -314,15 +308,7 @@ describe("GPTalkServer", () => {
 
     it.scoped("a stream that middleware answers has no log either", () => {
       const records = makeRecords()
-      const middleware = HttpLayerRouter.middleware(
-        (handler) =>
-          Effect.flatMap(
-            HttpServerRequest.HttpServerRequest,
-            ({ url }) =>
-              url.includes(Protocol.paths.stream) ? HttpServerResponse.text("busy", { status: 429 }) : handler
-          ),
-        { global: true }
-      )
+      const middleware = TestServer.aroundStream(() => HttpServerResponse.text("busy", { status: 429 }))
       return Effect.gen(function*() {
         const server = yield* TestServer.make({ isLogging: true, middleware })
         const token = yield* TestServer.newStreamToken(server)
@@ -331,21 +317,32 @@ describe("GPTalkServer", () => {
       }).pipe(Effect.provide(records.layer))
     })
 
-    it.scoped("a responder's own spans are part of the client's trace", () => {
+    /** The spans of an exchange whose client sends its trace along, and whose responder has a span of its own. */
+    const trace = (options?: TestServer.Options) => {
       const records = makeRecords()
       const responder = Responder.make(() => Stream.fromEffect(Effect.withSpan(Effect.succeed("Hi"), "answer")))
       return Effect.gen(function*() {
-        const server = yield* TestServer.make({ responder })
+        const server = yield* TestServer.make({ ...options, responder })
         yield* GPTalk.generateText({ prompt: "Hi" }).pipe(
           Effect.provide(layerClient(server, { propagateTrace: true }))
         )
-        const [stream, answer] = ["GPTalk.stream", "answer"].map((name) =>
-          records.spans.find((span) => span.name === name)
-        )
-        assert.strictEqual(Option.getOrUndefined(answer!.parent)?.spanId, stream!.spanId)
-        assert.strictEqual(answer!.traceId, stream!.traceId)
+        return (name: string) => records.spans.find((span) => span.name === name)!
       }).pipe(Effect.provide(records.layer))
-    })
+    }
+
+    it.scoped("a responder's own spans are part of the client's trace", () =>
+      Effect.gen(function*() {
+        const span = yield* trace()
+        assert.strictEqual(Option.getOrUndefined(span("answer").parent)?.spanId, span("GPTalk.stream").spanId)
+        assert.strictEqual(span("answer").traceId, span("GPTalk.stream").traceId)
+      }))
+
+    it.scoped("a responder's own spans belong to that of middleware, if there is one", () =>
+      Effect.gen(function*() {
+        const middleware = TestServer.aroundStream(Effect.withSpan("middleware", { root: true }))
+        const span = yield* trace({ middleware })
+        assert.strictEqual(Option.getOrUndefined(span("answer").parent)?.spanId, span("middleware").spanId)
+      }))
 
     it.scoped("a responder's own spans are still made", () => {
       const records = makeRecords()

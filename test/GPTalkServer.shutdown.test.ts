@@ -1,4 +1,4 @@
-import { FetchHttpClient, HttpLayerRouter, HttpServerRequest } from "@effect/platform"
+import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream, TestServices } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -78,21 +78,14 @@ describe("a server that is closed while replies run", () => {
       const isHere = yield* Deferred.make<void>()
       const mayGoOn = yield* Deferred.make<void>()
       const wait = Effect.zipRight(Deferred.succeed(isHere, void 0), Deferred.await(mayGoOn))
-      const middleware = HttpLayerRouter.middleware(
-        (handler) =>
-          Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) =>
-            url.includes(Protocol.paths.stream) ? Effect.zipRight(wait, handler) : handler),
-        { global: true }
-      )
+      const middleware = TestServer.aroundStream((handler) => Effect.zipRight(wait, handler))
       const { close, server } = yield* makeServer(endless, { middleware })
       const raw = yield* Raw.open(server.port)
       const token = yield* TestServer.newStreamToken(server)
       yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${token}`, { connection: "close" }))
       yield* Deferred.await(isHere)
       const closing = yield* Effect.fork(close)
-      yield* eventually(() =>
-        assert.isFalse(server.http.listening)
-      )
+      yield* eventually(() => assert.isFalse(server.http.listening))
       yield* Deferred.succeed(mayGoOn, void 0)
       yield* Fiber.join(closing)
       assert.notInclude(raw.received(), "data: ")

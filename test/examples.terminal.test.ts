@@ -108,9 +108,9 @@ describe.concurrent("chat, on a terminal", () => {
       chat.write("\x03")
       yield* chat.see(/\(stopped\)[^]*› /)
       assert.notMatch(chat.stdout().slice(before.length), /\x1b\[\d*J[^]*stopped/)
-      const settled = chat.stdout().length
       chat.write("draft")
       yield* chat.see(/draft/)
+      const settled = chat.stdout().length
       chat.resize(60)
       yield* chat.see(/› [^]*draft/)
       assert.isAbove(chat.stdout().length, settled)

@@ -109,8 +109,8 @@ const innermost = (error: unknown, depth = 8): unknown => {
 const mostValues = 10_000
 
 /**
- * Whether a request or a secret stands in the properties of the defect, however deep, or may do so beyond what is looked
- * at.
+ * Whether a request or a secret stands in the properties of the defect, however deep, or may do so beyond what is
+ * looked at.
  *
  * @internal
  */

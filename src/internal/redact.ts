@@ -93,7 +93,8 @@ export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
   secrets.some((secret) => secret.length >= shortestPiece && text.includes(secret))
 
 /**
- * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found there.
+ * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found
+ * there.
  */
 const withoutParts = (secrets: ReadonlyArray<string>): ReadonlyArray<string> => {
   const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")

@@ -57,8 +57,8 @@ export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRe
 )
 
 /**
- * Keeps the fiber of the channel in `running` as long as it runs. A channel cannot be interrupted between `enter` and the
- * registration of its finalizer, so this needs no scope.
+ * Keeps the fiber of the channel in `running` as long as it runs. A channel cannot be interrupted between `enter` and
+ * the registration of its finalizer, so this needs no scope.
  *
  * @internal
  */

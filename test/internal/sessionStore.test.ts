@@ -120,8 +120,8 @@ describe("SessionStore", () => {
   describe("a stream token", () => {
     it("gives the request once", () => {
       const { login, store } = make()
-      const ticket = store.accept(login(), request, 0)!
-      assert.deepStrictEqual([store.redeem(ticket, 0), store.redeem(ticket, 0)], [request, undefined])
+      const streamToken = store.accept(login(), request, 0)!
+      assert.deepStrictEqual([store.redeem(streamToken, 0), store.redeem(streamToken, 0)], [request, undefined])
     })
 
     it("gives it up to the moment it ends", () => {
@@ -137,16 +137,16 @@ describe("SessionStore", () => {
     it("is kept up to the moment it ends, though another is given", () => {
       const { login, store } = make()
       const token = login()
-      const ticket = store.accept(token, request, 0)!
+      const streamToken = store.accept(token, request, 0)!
       store.accept(token, request, 10)
-      assert.strictEqual(store.redeem(ticket, 10), request)
+      assert.strictEqual(store.redeem(streamToken, 10), request)
     })
 
     it("outlives its session", () => {
       const { login, store } = make({ maxSessions: 1, usageLimit: 1 })
-      const ticket = store.accept(login(), request, 0)!
+      const streamToken = store.accept(login(), request, 0)!
       login()
-      assert.strictEqual(store.redeem(ticket, 0), request)
+      assert.strictEqual(store.redeem(streamToken, 0), request)
     })
 
     it("is refused when too many wait", () => {
@@ -160,8 +160,8 @@ describe("SessionStore", () => {
       const fill = () => {
         const { login, store } = make({ usageLimit: 100 })
         const token = login()
-        const tickets = [0, 0].map((now) => store.accept(token, large, now)!)
-        return { accept: (now: number) => store.accept(token, large, now), store, tickets, token }
+        const streamTokens = [0, 0].map((now) => store.accept(token, large, now)!)
+        return { accept: (now: number) => store.accept(token, large, now), store, streamTokens, token }
       }
 
       it("is refused when the prompts that wait are too large together", () => {
@@ -181,14 +181,14 @@ describe("SessionStore", () => {
       })
 
       it("finds room when another was redeemed", () => {
-        const { accept, store, tickets } = fill()
-        store.redeem(tickets[0]!, 0)
+        const { accept, store, streamTokens } = fill()
+        store.redeem(streamTokens[0]!, 0)
         assert.isDefined(accept(0))
       })
 
       it("makes no more room when it is redeemed again", () => {
-        const { accept, store, tickets } = fill()
-        for (let count = 0; count < 3; count++) store.redeem(tickets[0]!, 0)
+        const { accept, store, streamTokens } = fill()
+        for (let count = 0; count < 3; count++) store.redeem(streamTokens[0]!, 0)
         assert.deepStrictEqual([accept(0) !== undefined, accept(0)], [true, undefined])
       })
 

@@ -2,7 +2,7 @@
  * The package's server on a socket of its own, what can be seen of it from outside, and the three requests of the
  * protocol made with plain `fetch`.
  */
-import { HttpLayerRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+import { HttpLayerRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
@@ -42,6 +42,19 @@ export const silentResponder = () => {
   })
   return { asked, responder }
 }
+
+type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>
+
+/** Middleware that changes how `stream` is answered. */
+export const aroundStream = (change: (handler: Handler) => Handler) =>
+  HttpLayerRouter.middleware(
+    (handler) =>
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        ({ url }) => url.includes(Protocol.paths.stream) ? change(handler) : handler
+      ),
+    { global: true }
+  )
 
 /** Middleware that answers 408 to what takes too long. */
 export const impatient = HttpLayerRouter.middleware(
