@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import { Cause, Effect, Fiber, Option, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import type { GPTalkError } from "effect-gptalk/GPTalkError"
 import * as MockClient from "./utils/mockClient.js"
 
-const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+const { provide } = MockClient
 
 const ask = GPTalk.generateText({ prompt: "Hi" })
 

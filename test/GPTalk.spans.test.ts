@@ -20,8 +20,7 @@ import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
-const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+const { provide } = MockClient
 
 const generate = GPTalk.generateText({ prompt: "Hi" })
 const stream = GPTalk.streamText({ prompt: "Hi" })

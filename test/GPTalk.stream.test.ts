@@ -21,8 +21,7 @@ import * as FaultServer from "./utils/FaultServer.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
-const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+const { provide } = MockClient
 
 const stream = GPTalk.streamText({ prompt: "Hi" })
 

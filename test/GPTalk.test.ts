@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Layer, Stream, TestClock } from "effect"
+import { Chunk, Effect, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as MockClient from "./utils/mockClient.js"
 
-const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+const { provide } = MockClient
 
 /** The body of `text` for a request. */
 const bodyOf = (request: GPTalk.Request, options?: GPTalk.Options) => {

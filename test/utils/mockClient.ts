@@ -4,6 +4,7 @@
  */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { Clock, Effect, Layer } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 
 export type Step = keyof typeof Protocol.paths
@@ -131,3 +132,7 @@ export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockCli
   )
   return { layer: Layer.succeed(HttpClient.HttpClient, client), requests, of, count: (step) => of(step).length }
 }
+
+/** GPTalk over this client. */
+export const provide = (client: MockClient, options?: GPTalk.Options) =>
+  Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
