@@ -1,26 +1,12 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import {
-  Context,
-  Effect,
-  Exit,
-  Fiber,
-  identity,
-  Layer,
-  Logger,
-  LogLevel,
-  Option,
-  Sink,
-  Stream,
-  TestClock
-} from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
-import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
-const { provide } = MockClient
+const { exitOf, spansOf } = Spans
 
 const generate = GPTalk.generateText({ prompt: "Hi" })
 const stream = GPTalk.streamText({ prompt: "Hi" })
@@ -31,23 +17,6 @@ const tree = (spans: ReadonlyArray<Tracer.Span>): ReadonlyArray<readonly [string
     name,
     parent.pipe(Option.filter((_) => _._tag === "Span"), Option.map((_) => _.name), Option.getOrUndefined)
   ])
-
-const exitOf = (spans: ReadonlyArray<Tracer.Span>, name: string): Exit.Exit<unknown, unknown> | undefined => {
-  const status = spans.find((span) => span.name === name)?.status
-  return status?._tag === "Ended" ? status.exit : undefined
-}
-
-/** The spans of an effect. */
-const spansOf = <A, E>(
-  effect: Effect.Effect<A, E, GPTalk.GPTalk>,
-  client: MockClient.MockClient,
-  options?: GPTalk.Options
-) =>
-  Effect.gen(function*() {
-    const { layer, spans } = yield* Spans.record
-    yield* Effect.exit(effect).pipe(provide(client, options), Effect.provide(layer))
-    return spans
-  })
 
 const traceHeaders = ({ headers }: MockClient.Received) =>
   Object.keys(headers).filter((name) => name === "b3" || name.startsWith("trace") || name.startsWith("x-b3"))
@@ -155,152 +124,6 @@ describe("GPTalk spans", () => {
       assert.deepStrictEqual(seen, ["GPTalk.login", "GPTalk.text", "GPTalk.stream"])
       assert.strictEqual(spans.length, 4)
     }))
-
-  it.effect("all of them end, and end well, with the reply", () =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(Effect.zipRight(Stream.runDrain(stream), generate), MockClient.make())
-      assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
-    }))
-
-  it.effect("all of them end with a stream that is not read to its end", () =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(Stream.runDrain(Stream.take(stream, 1)), MockClient.make())
-      assert.isTrue(spans.length === 4 && spans.every((span) => span.status._tag === "Ended"))
-    }))
-
-  it.effect("a call that fails ends its span with the failure", () =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(
-        Stream.runDrain(stream),
-        MockClient.make({ stream: () => new Response(null, { status: 400 }) })
-      )
-      for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
-        assert.isTrue(Exit.isFailure(exitOf(spans, name)!), name)
-      }
-    }))
-
-  it.effect("a call that is interrupted ends its span so", () =>
-    Effect.gen(function*() {
-      const interrupted = Effect.gen(function*() {
-        const fiber = yield* Effect.fork(generate)
-        yield* TestClock.adjust("1 second")
-        yield* Fiber.interrupt(fiber)
-      })
-      const spans = yield* spansOf(interrupted, MockClient.make({ stream: () => new MockClient.Source().response }))
-      for (const name of ["GPTalk.generateText", "GPTalk.stream"]) {
-        assert.isTrue(Exit.isInterrupted(exitOf(spans, name)!), name)
-      }
-    }))
-
-  it.effect("a request that a consumer does not wait for is interrupted, whatever became of the consumer", () =>
-    Effect.gen(function*() {
-      const late = Effect.delay(Effect.fail("the consumer's"), "1 second")
-      const stopped = Effect.gen(function*() {
-        const fiber = yield* Effect.fork(Stream.runDrain(Stream.merge(stream, Stream.fromEffect(late))))
-        yield* TestClock.adjust("1 second")
-        assert.deepStrictEqual(yield* Fiber.join(fiber).pipe(Effect.flip), "the consumer's")
-      })
-      const spans = yield* spansOf(stopped, MockClient.make({ text: () => Effect.never }))
-      assert.isTrue(Exit.isInterrupted(exitOf(spans, "GPTalk.text")!))
-    }))
-
-  it.effect("a call that is interrupted while its consumer works ends its span so", () =>
-    Effect.gen(function*() {
-      const interrupted = Effect.gen(function*() {
-        const fiber = yield* Effect.fork(Stream.runForEach(stream, () => Effect.never))
-        yield* TestClock.adjust("1 second")
-        yield* Fiber.interrupt(fiber)
-      })
-      const spans = yield* spansOf(interrupted, MockClient.make())
-      assert.isTrue(Exit.isInterrupted(exitOf(spans, "GPTalk.streamText")!))
-    }))
-
-  const failsAtTheEnd = Sink.flatMap(Sink.drain, () => Sink.fail("the consumer's"))
-
-  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
-    ["has a delta", Stream.runForEach(stream, () => Effect.fail("the consumer's"))],
-    ["has all of them", Stream.run(stream, failsAtTheEnd)]
-  ])("of a consumer that fails once it %s a call knows nothing", ([_, call]) =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(call, MockClient.make())
-      assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
-    }))
-
-  it.effect("a call that dies ends its span so, also where an unreadable frame is logged", () =>
-    Effect.gen(function*() {
-      const spans = yield* spansOf(
-        Stream.runDrain(stream).pipe(
-          Logger.withMinimumLogLevel(LogLevel.Debug),
-          Effect.provide(Logger.replace(
-            Logger.defaultLogger,
-            Logger.make(({ message }) => {
-              if (String(message).includes("passed over")) throw new Error("the logger's")
-            })
-          ))
-        ),
-        MockClient.make({ stream: () => MockClient.eventStream("data: {\n\n", MockClient.frame("a"), MockClient.done) })
-      )
-      for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
-        assert.isTrue(Exit.isFailure(exitOf(spans, name)!), name)
-      }
-    }))
-
-  it.effect.each<readonly [string, <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>]>([
-    ["the first that answers wins", identity],
-    ["the one that lost goes on for a while", Effect.disconnect]
-  ])("an Auth may ask twice at a time: %s, and each span ends", ([_, lose]) =>
-    Effect.gen(function*() {
-      const client = MockClient.make({
-        text: (received, index) =>
-          index === 0
-            ? Effect.uninterruptible(
-              Effect.delay(Effect.sync(() => MockClient.defaults.text(received, index)), "5 seconds")
-            )
-            : MockClient.defaults.text(received, index),
-        stream: () =>
-          new MockClient.Source((source) => source.pulls === 1 ? source.emit(MockClient.frame("a")) : undefined)
-            .response
-      })
-      const hedged = around((use) => Effect.race(lose(use), Effect.delay(use, "1 second")))
-      const { layer, spans } = yield* Spans.record
-      yield* Effect.gen(function*() {
-        const fiber = yield* Effect.fork(Stream.runDrain(stream))
-        yield* TestClock.adjust("10 seconds")
-        const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
-        assert.deepStrictEqual(open, ["GPTalk.streamText", "GPTalk.stream"])
-        yield* Fiber.interrupt(fiber)
-        assert.isTrue(spans.every(({ status }) => status._tag === "Ended"))
-      }).pipe(
-        Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(hedged), Layer.provide(client.layer))),
-        Effect.provide(layer)
-      )
-    }))
-
-  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
-    ["generateText", generate],
-    ["streamText", Stream.runDrain(stream)]
-  ])(
-    "all of them end, wherever %s is interrupted",
-    ([_, call]) =>
-      Effect.gen(function*() {
-        // The fewer steps a fiber makes at a time, the more places there are. With fewer than a dozen, Effect itself
-        // does not get on.
-        for (let steps = 12; steps <= 24; steps++) {
-          for (let turns = 1; turns <= 60; turns++) {
-            const interrupted = Effect.gen(function*() {
-              const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(call, steps))
-              yield* Effect.promise(async () => {
-                for (let turn = 0; turn < turns; turn++) await undefined
-              })
-              yield* Fiber.interrupt(fiber)
-            })
-            const spans = yield* spansOf(interrupted, MockClient.make())
-            const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
-            assert.deepStrictEqual(open, [], `${steps} steps at a time, interrupted after ${turns} turns`)
-          }
-        }
-      })
-  )
 
   it.effect("a request that is not valid has a span without children", () =>
     Effect.gen(function*() {

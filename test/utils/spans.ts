@@ -1,7 +1,9 @@
 /**
  * The spans of Effect's own tracer, kept in the order in which they begin.
  */
-import { Effect, Layer, Tracer } from "effect"
+import { Effect, type Exit, Layer, Tracer } from "effect"
+import type * as GPTalk from "effect-gptalk/GPTalk"
+import * as MockClient from "./mockClient.js"
 
 export const record = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
@@ -15,3 +17,21 @@ export const record = Effect.map(Effect.tracer, (tracer) => {
   })
   return { spans, layer: Layer.setTracer(recording) }
 })
+
+/** The spans of an effect over this client, however it ends. */
+export const spansOf = <A, E>(
+  effect: Effect.Effect<A, E, GPTalk.GPTalk>,
+  client: MockClient.MockClient,
+  options?: GPTalk.Options
+) =>
+  Effect.gen(function*() {
+    const { layer, spans } = yield* record
+    yield* Effect.exit(effect).pipe(MockClient.provide(client, options), Effect.provide(layer))
+    return spans
+  })
+
+/** How the first span of this name ended, if it has. */
+export const exitOf = (spans: ReadonlyArray<Tracer.Span>, name: string): Exit.Exit<unknown, unknown> | undefined => {
+  const status = spans.find((span) => span.name === name)?.status
+  return status?._tag === "Ended" ? status.exit : undefined
+}
