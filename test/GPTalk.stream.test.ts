@@ -1,31 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Chunk,
-  Effect,
-  Exit,
-  Fiber,
-  FiberId,
-  Layer,
-  Logger,
-  LogLevel,
-  Option,
-  Scheduler,
-  Stream,
-  TestClock
-} from "effect"
+import { Chunk, Effect, Exit, Fiber, Layer, Logger, LogLevel, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import type { Socket } from "node:net"
 import { clients } from "./utils/clients.js"
 import * as FaultServer from "./utils/FaultServer.js"
 import * as MockClient from "./utils/mockClient.js"
-import * as Spans from "./utils/spans.js"
 
-const { provide } = MockClient
+const { provide, streaming } = MockClient
 
 const stream = GPTalk.streamText({ prompt: "Hi" })
-
-const streaming = (source: MockClient.Source) => MockClient.make({ stream: () => source.response })
 
 /** A reply that grows by a letter whenever more is asked for, and does not end: it falls silent, but late. */
 const endless = () => {
@@ -168,99 +151,6 @@ describe("GPTalk streams", () => {
       Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
       Effect.provide(Logger.minimumLogLevel(LogLevel.Debug))
     )
-  })
-
-  describe("whose pull is interrupted", () => {
-    const pullOf = Effect.map(Stream.toPull(stream), (pull) => ({
-      wait: Effect.gen(function*() {
-        const fiber = yield* Effect.fork(Effect.timeoutOption(pull, "1 second"))
-        yield* TestClock.adjust("1 second")
-        assert.isTrue(Option.isNone(yield* Fiber.join(fiber)))
-      }),
-      next: Effect.map(pull, Chunk.toReadonlyArray)
-    }))
-
-    it.effect.each(["login", "text", "stream"] as const)("before %s answers go on with the next", (step) => {
-      const source = new MockClient.Source()
-      source.emit(MockClient.frame("a"))
-      const answers = { ...MockClient.defaults, stream: () => source.response }
-      const client = MockClient.make({
-        ...answers,
-        [step]: (received: MockClient.Received, index: number) =>
-          Effect.delay(Effect.sync(() => answers[step](received, index)), "2500 millis")
-      })
-      return Effect.gen(function*() {
-        const spans = yield* Spans.record
-        yield* Effect.gen(function*() {
-          const { next, wait } = yield* pullOf
-          yield* wait
-          yield* wait
-          const fiber = yield* Effect.fork(next)
-          yield* TestClock.adjust("1 second")
-          assert.deepStrictEqual(yield* Fiber.join(fiber), ["a"])
-        }).pipe(Effect.scoped, provide(client), Effect.provide(spans.layer))
-        assert.deepStrictEqual(client.requests.map((request) => request.step), ["login", "text", "stream"])
-        assert.isTrue(source.isCancelled)
-        assert.deepStrictEqual(spans.spans.map((span) => span.status._tag), ["Ended", "Ended", "Ended", "Ended"])
-      })
-    })
-
-    it.effect("before the first delta go on with the next", () => {
-      const source = new MockClient.Source()
-      const client = streaming(source)
-      return Effect.gen(function*() {
-        const { next, wait } = yield* pullOf
-        yield* wait
-        source.emit(MockClient.frame("a"))
-        assert.deepStrictEqual(yield* next, ["a"])
-        yield* wait
-        source.emit(MockClient.frame("ab"))
-        assert.deepStrictEqual(yield* next, ["b"])
-        assert.strictEqual(client.requests.length, 3)
-      }).pipe(Effect.scoped, provide(client))
-    })
-
-    it.effect("before a retry keep its delay, and their number of retries", () => {
-      const client = MockClient.make({
-        text: () => new Response(null, { status: 429, headers: { "retry-after": "5" } })
-      })
-      return Effect.gen(function*() {
-        const { next, wait } = yield* pullOf
-        for (let second = 0; second < 9; second++) yield* wait
-        const fiber = yield* Effect.fork(Effect.flip(next))
-        yield* TestClock.adjust("1 minute")
-        assert.deepInclude(Option.getOrThrow(yield* Fiber.join(fiber)), { _tag: "RateLimitError" })
-        assert.deepStrictEqual(client.of("text").map(({ at }) => at), [0, 5000, 10_000])
-      }).pipe(Effect.scoped, provide(client))
-    })
-
-    it.effect("at any of its steps make no retry fewer", () =>
-      Effect.gen(function*() {
-        let isOver = false
-        for (let step = 1; !isOver; step++) {
-          const client = MockClient.make({
-            text: () => new Response(null, { status: 429, headers: { "retry-after": "0" } })
-          })
-          let pulling: Fiber.RuntimeFiber<unknown, unknown> | undefined
-          let left = step
-          const scheduler: Scheduler.Scheduler = {
-            shouldYield: (fiber) => {
-              pulling ??= fiber
-              if (fiber !== pulling || --left !== 0) return false
-              fiber.unsafeInterruptAsFork(FiberId.none)
-              return 0
-            },
-            scheduleTask: (...task) => Scheduler.defaultScheduler.scheduleTask(...task)
-          }
-          yield* Effect.gen(function*() {
-            const pull = yield* Stream.toPull(stream)
-            const exit = yield* Fiber.await(yield* Effect.fork(Effect.withScheduler(pull, scheduler)))
-            isOver = Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
-            if (!isOver) yield* Effect.flip(pull)
-          }).pipe(Effect.scoped, provide(client))
-          assert.strictEqual(client.count("text"), 3, `interrupted at step ${step}`)
-        }
-      }))
   })
 
   describe("back pressure", () => {

@@ -136,3 +136,6 @@ export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockCli
 /** GPTalk over this client. */
 export const provide = (client: MockClient, options?: GPTalk.Options) =>
   Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
+
+/** A service whose reply is written by the test. */
+export const streaming = (source: Source): MockClient => make({ stream: () => source.response })
