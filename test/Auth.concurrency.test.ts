@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, LogLevel, Option, Random, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
+import { used } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const use = Effect.flatMap(Auth.Auth, (auth) => auth.withToken((token) => Effect.succeed(Redacted.value(token))))
@@ -11,11 +12,6 @@ const useFor = (duration: Duration.DurationInput) =>
     Auth.Auth,
     (auth) => auth.withToken((token) => Effect.as(Effect.sleep(duration), Redacted.value(token)))
   )
-
-const used = Effect.flatMap(
-  Auth.Auth,
-  (auth) => Effect.map(auth.status, (status) => Option.getOrUndefined(status)?.used)
-)
 
 const provide = (client: MockClient.MockClient, options?: Auth.Options) =>
   Effect.provide(Layer.provide(Auth.layer(options), client.layer))

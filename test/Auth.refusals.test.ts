@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Data, Effect, Exit, Fiber, Layer, Option, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
-import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
+import { used } from "./utils/auths.js"
 import { pause } from "./utils/eventually.js"
 import { collectGarbage } from "./utils/garbage.js"
 import * as MockClient from "./utils/mockClient.js"
@@ -11,9 +11,6 @@ import * as MockClient from "./utils/mockClient.js"
 const refused = new GPTalkError.AuthenticationError({ step: "text", status: 401 })
 
 const provide = (client: MockClient.MockClient) => Effect.provide(Layer.provide(Auth.layer(), client.layer))
-
-const provideAll = (client: MockClient.MockClient) =>
-  Effect.provide(Layer.provideMerge(GPTalk.layerWithoutAuth(), Auth.layer()).pipe(Layer.provide(client.layer)))
 
 /** Succeeds with the token, unless it is one of these. */
 const useRefusing = (...tokens: ReadonlyArray<string>) =>
@@ -35,22 +32,6 @@ const refusedAfter = (duration: Duration.DurationInput) =>
     ))
 
 const use = useRefusing()
-
-const used = Effect.flatMap(
-  Auth.Auth,
-  (auth) => Effect.map(auth.status, (status) => Option.getOrUndefined(status)?.used)
-)
-
-const authorization = (client: MockClient.MockClient) =>
-  client.of("text").map((received) => received.headers["authorization"]?.replace("Bearer session-token-", ""))
-
-const ask = GPTalk.generateText({ prompt: "Hi" })
-
-/** Refuses the first session. */
-const refusing = (response: () => Response): MockClient.Handler => (received, index) =>
-  received.headers["authorization"] === "Bearer session-token-0"
-    ? response()
-    : MockClient.defaults.text(received, index)
 
 describe("Auth, refused", () => {
   it.effect("the use is made once more, with a new session", () => {
@@ -315,85 +296,4 @@ describe("Auth forgets a session", () => {
         ], { concurrency: 2 }))
       assert.isBelow(count, 10)
     }))
-})
-
-describe("Auth, refused by text", () => {
-  it.effect.each(
-    [
-      ["401", () => new Response(null, { status: 401 })],
-      ["403", () => new Response(null, { status: 403 })],
-      ["200 without data", () => MockClient.json({})],
-      ["200 with data null", () => MockClient.json({ data: null })],
-      ["200 with data empty", () => MockClient.json({ data: "" })],
-      ["200 with a list", () => MockClient.json([])],
-      ["200 with null", () => MockClient.json(null)],
-      ["200 with an error in place of data", () => MockClient.json({ code: 1001, msg: "limit reached" })]
-    ] as const
-  )("%s is healed by a new session", ([_, response]) => {
-    const client = MockClient.make({ text: refusing(response) })
-    return Effect.gen(function*() {
-      assert.strictEqual(yield* ask, "Hello!")
-      assert.deepStrictEqual(authorization(client), ["0", "1"])
-    }).pipe(provideAll(client))
-  })
-
-  it.effect.each(
-    [
-      ["401", () => new Response(null, { status: 401 }), { _tag: "AuthenticationError", step: "text", status: 401 }],
-      ["403", () => new Response(null, { status: 403 }), { _tag: "AuthenticationError", step: "text", status: 403 }],
-      ["200 without data", () => MockClient.json({}), { _tag: "ProtocolError", step: "text" }],
-      [
-        "200 with an error in place of data",
-        () => MockClient.json({ code: 1001, msg: "limit reached" }),
-        { _tag: "ServiceError", step: "text", status: 200, code: 1001, detail: "limit reached" }
-      ]
-    ] as const
-  )("%s fails when the new session is refused too", ([_, response, expected]) => {
-    const client = MockClient.make({ text: response })
-    return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(ask), expected)
-      assert.deepStrictEqual([client.count("login"), client.count("text")], [2, 2])
-    }).pipe(provideAll(client))
-  })
-
-  it.effect("an answer whose data has the wrong shape is no refusal", () => {
-    const client = MockClient.make({ text: () => MockClient.json({ data: { token: 1 } }) })
-    return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
-      assert.strictEqual(client.count("login"), 1)
-    }).pipe(provideAll(client))
-  })
-
-  it.effect.each(["", "<p>Welcome</p>"])("an answer that is no JSON is no refusal: '%s'", (body) => {
-    const client = MockClient.make({ text: () => new Response(body) })
-    return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
-      assert.strictEqual(client.count("login"), 1)
-    }).pipe(provideAll(client))
-  })
-
-  it.effect("the session that the service counts as spent sooner is replaced without an error", () => {
-    const uses = new Map<string, number>()
-    const client = MockClient.make({
-      text: (received, index) => {
-        const token = received.headers["authorization"]!
-        uses.set(token, (uses.get(token) ?? 0) + 1)
-        return uses.get(token)! > 3 ? MockClient.json({ msg: "spent" }) : MockClient.defaults.text(received, index)
-      }
-    })
-    return Effect.gen(function*() {
-      assert.deepStrictEqual(yield* Effect.replicateEffect(ask, 9), Array(9).fill("Hello!"))
-      assert.strictEqual(client.count("login"), 3)
-    }).pipe(provideAll(client))
-  })
-})
-
-describe("Auth, refused by stream", () => {
-  it.effect.each([401, 403])("%s concerns the stream token, not the session", (status) => {
-    const client = MockClient.make({ stream: () => new Response(null, { status }) })
-    return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ServiceError", step: "stream", status })
-      assert.deepStrictEqual([client.count("login"), client.count("text"), yield* used], [1, 1, 1])
-    }).pipe(provideAll(client))
-  })
 })

@@ -1,15 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, DateTime, Effect, Layer, Option, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
+import { used } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
 
 /** The token that a use is given. */
 const use = Effect.flatMap(Auth.Auth, (auth) => auth.withToken((token) => Effect.succeed(Redacted.value(token))))
-
-const used = Effect.flatMap(
-  Auth.Auth,
-  (auth) => Effect.map(auth.status, (status) => Option.getOrUndefined(status)?.used)
-)
 
 const provide = (client: MockClient.MockClient, options?: Auth.Options) =>
   Effect.provide(Layer.provide(Auth.layer(options), client.layer))

@@ -1,5 +1,5 @@
 import type { HttpClient } from "@effect/platform"
-import { Context, type Effect, Layer } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 
 /** An `Auth` of the user's own around the package's. */
@@ -10,3 +10,9 @@ export const around = (
     const auth = Context.get(context, Auth.Auth)
     return Context.make(Auth.Auth, { ...auth, withToken: (use) => auth.withToken((token) => change(use(token))) })
   })
+
+/** How many uses of its session `Auth` has counted. */
+export const used = Effect.flatMap(
+  Auth.Auth,
+  (auth) => Effect.map(auth.status, (status) => Option.getOrUndefined(status)?.used)
+)
