@@ -1,24 +1,14 @@
-import { FetchHttpClient, HttpMiddleware, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Fiber, HashMap, Layer, Logger, LogLevel, Option, Stream } from "effect"
+import { Deferred, Effect, Fiber, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
-import * as Http from "node:http"
 import { eventually } from "./utils/eventually.js"
+import { makeRecords } from "./utils/logAndSpans.js"
 import * as Raw from "./utils/rawSocket.js"
-import * as Spans from "./utils/spans.js"
 import * as TestServer from "./utils/TestServer.js"
 
-const layerClient = (server: TestServer.TestServer, options?: GPTalk.Options) =>
-  Layer.provide(GPTalk.layer({ ...options, url: server.url }), FetchHttpClient.layer)
-
-/** What a client sees of a reply. */
-const events = (responder: Responder.Service) =>
-  Effect.gen(function*() {
-    const server = yield* TestServer.make({ responder })
-    return (yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))).body as string
-  })
+const { events, layerClient } = TestServer
 
 const errorFrame = "data: {\"code\":500,\"msg\":\"The responder failed.\"}\n\n"
 
@@ -32,24 +22,6 @@ const makeEndless = () => {
     )
   )
   return { seen, responder }
-}
-
-/** Everything that is logged at any level, and every span, as text. */
-const makeRecords = () => {
-  const lines: Array<string> = []
-  const logger = Logger.make(({ annotations, cause, message, spans }) => {
-    const notes = HashMap.toEntries(annotations).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
-    lines.push([String(message), Cause.pretty(cause), ...notes, ...[...spans].map(({ label }) => label)].join(" "))
-  })
-  const { layer: tracer, spans } = Effect.runSync(Spans.record)
-  const layer = Layer.mergeAll(
-    Logger.replace(Logger.defaultLogger, logger),
-    Logger.minimumLogLevel(LogLevel.All),
-    tracer
-  )
-  const text = () =>
-    [...lines, ...spans.map(({ attributes, name }) => JSON.stringify([name, [...attributes]]))].join("\n")
-  return { layer, text, lines, spans }
 }
 
 describe("GPTalkServer", () => {
@@ -237,121 +209,6 @@ describe("GPTalkServer", () => {
         assert.isBelow(Math.max(...sizes), largest)
         assert.isBelow(sizes.length, body.length / (64 * 1024) + 2)
       }))
-  })
-
-  describe("no token gets into the HTTP server's log or spans", () => {
-    const record = (visit: (server: TestServer.TestServer, token: string) => Effect.Effect<unknown>) => {
-      const records = makeRecords()
-      return Effect.gen(function*() {
-        const server = yield* TestServer.make({ isLogging: true })
-        const session = yield* TestServer.newSession(server)
-        const token = yield* TestServer.newStreamToken(server, session)
-        yield* visit(server, token)
-        return { ...records, session, token }
-      }).pipe(Effect.provide(records.layer))
-    }
-
-    const visits: ReadonlyArray<readonly [name: string, method: string, path: (token: string) => string]> = [
-      ["a reply", "GET", (token) => `${Protocol.paths.stream}?token=${token}`],
-      ["a reply asked for with a slash at the end", "GET", (token) => `${Protocol.paths.stream}/?token=${token}`],
-      ["a reply asked for with two slashes", "GET", (token) => `/${Protocol.paths.stream}?token=${token}`],
-      ["a reply asked for in capitals", "GET", (token) => `${Protocol.paths.stream.toUpperCase()}?token=${token}`],
-      ["a reply asked for with escapes", "GET", (token) => `/api/chatgpt/chatapi/%73tream?token=${token}`],
-      ["a reply asked for with a semicolon", "GET", (token) => `${Protocol.paths.stream};token=${token}`],
-      ["a stream by the wrong method", "DELETE", (token) => `${Protocol.paths.stream}?token=${token}`],
-      ["a stream by its head alone", "HEAD", (token) => `${Protocol.paths.stream}?token=${token}`]
-    ]
-
-    for (const [name, method, path] of visits) {
-      it.scoped(name, () =>
-        Effect.gen(function*() {
-          const { session, text, token } = yield* record((server, token) =>
-            Effect.async<void>((resume) => {
-              // Unlike `fetch`, it sends a path as it is.
-              Http.request({ host: "127.0.0.1", port: server.port, method, path: path(token) }, (response) => {
-                response.resume().on("end", () => resume(Effect.void))
-              }).end()
-            })
-          )
-          assert.notInclude(text(), token)
-          assert.notInclude(text(), session)
-        }))
-    }
-
-    it.scoped("the other two routes are logged and traced all the same", () =>
-      Effect.gen(function*() {
-        const { lines, spans } = yield* record(() => Effect.void)
-        assert.strictEqual(lines.filter((line) => line.includes(Protocol.paths.login)).length, 1)
-        assert.strictEqual(spans.length, 2)
-      }))
-
-    it.scoped("a path that is not there is logged too", () =>
-      Effect.gen(function*() {
-        const path = "/api/chatgpt/user/logout"
-        const { lines } = yield* record((server) => TestServer.request(server.url + path))
-        assert.strictEqual(lines.filter((line) => line.includes(path)).length, 1)
-      }))
-
-    it.scoped("what the program itself has no spans of has none still, and the token neither", () => {
-      const records = makeRecords()
-      return Effect.gen(function*() {
-        const server = yield* HttpMiddleware.withTracerDisabledWhenEffect(
-          TestServer.make(),
-          (request) => request.url === Protocol.paths.login
-        )
-        const token = yield* TestServer.newStreamToken(server)
-        yield* TestServer.stream(server, token)
-        const paths = records.spans.map(({ attributes }) => attributes.get("url.path"))
-        assert.deepStrictEqual(paths, [Protocol.paths.text])
-      }).pipe(Effect.provide(records.layer))
-    })
-
-    it.scoped("a stream that middleware answers has no log either", () => {
-      const records = makeRecords()
-      const middleware = TestServer.aroundStream(() => HttpServerResponse.text("busy", { status: 429 }))
-      return Effect.gen(function*() {
-        const server = yield* TestServer.make({ isLogging: true, middleware })
-        const token = yield* TestServer.newStreamToken(server)
-        assert.strictEqual((yield* TestServer.stream(server, token)).status, 429)
-        assert.notInclude(records.text(), token)
-      }).pipe(Effect.provide(records.layer))
-    })
-
-    /** The spans of an exchange whose client sends its trace along, and whose responder has a span of its own. */
-    const trace = (options?: TestServer.Options) => {
-      const records = makeRecords()
-      const responder = Responder.make(() => Stream.fromEffect(Effect.withSpan(Effect.succeed("Hi"), "answer")))
-      return Effect.gen(function*() {
-        const server = yield* TestServer.make({ ...options, responder })
-        yield* GPTalk.generateText({ prompt: "Hi" }).pipe(
-          Effect.provide(layerClient(server, { propagateTrace: true }))
-        )
-        return (name: string) => records.spans.find((span) => span.name === name)!
-      }).pipe(Effect.provide(records.layer))
-    }
-
-    it.scoped("a responder's own spans are part of the client's trace", () =>
-      Effect.gen(function*() {
-        const span = yield* trace()
-        assert.strictEqual(Option.getOrUndefined(span("answer").parent)?.spanId, span("GPTalk.stream").spanId)
-        assert.strictEqual(span("answer").traceId, span("GPTalk.stream").traceId)
-      }))
-
-    it.scoped("a responder's own spans belong to that of middleware, if there is one", () =>
-      Effect.gen(function*() {
-        const middleware = TestServer.aroundStream(Effect.withSpan("middleware", { root: true }))
-        const span = yield* trace({ middleware })
-        assert.strictEqual(Option.getOrUndefined(span("answer").parent)?.spanId, span("middleware").spanId)
-      }))
-
-    it.scoped("a responder's own spans are still made", () => {
-      const records = makeRecords()
-      const responder = Responder.make(() => Stream.fromEffect(Effect.withSpan(Effect.succeed("Hi"), "answer")))
-      return Effect.gen(function*() {
-        yield* events(responder)
-        assert.include(records.spans.map(({ name }) => name), "answer")
-      }).pipe(Effect.provide(records.layer))
-    })
   })
 
   it.scoped("each layer has sessions of its own", () =>

@@ -1,11 +1,12 @@
-import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Stream, TestClock } from "effect"
+import { Duration, Effect, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import type * as Http from "node:http"
 import * as TestServer from "./utils/TestServer.js"
+
+const { layerClient } = TestServer
 
 const prompt = "Grüße 🎉 \"aus\"\n\\Köln\\ \u2028"
 
@@ -27,9 +28,6 @@ const plainReply = (url: string, content: string) =>
     }
     return yield* Effect.dieMessage("no [DONE]")
   })
-
-const layerClient = (server: TestServer.TestServer) =>
-  Layer.provide(GPTalk.layer({ url: server.url }), FetchHttpClient.layer)
 
 describe("GPTalkServer", () => {
   describe("the three routes", () => {

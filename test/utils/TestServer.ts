@@ -2,9 +2,10 @@
  * The package's server on a socket of its own, what can be seen of it from outside, and the three requests of the
  * protocol made with plain `fetch`.
  */
-import { HttpLayerRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { FetchHttpClient, HttpLayerRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, type Scope, Stream } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -178,3 +179,14 @@ export const newStreamToken = (server: { readonly url: string }, session?: strin
     session === undefined ? newSession(server) : Effect.succeed(session),
     (session) => Effect.map(text(server, session), (answer) => answer.body.data.token)
   )
+
+/** What a client sees of a reply. */
+export const events = (responder: Responder.Service): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const server = yield* make({ responder })
+    return (yield* stream(server, yield* newStreamToken(server))).body as string
+  })
+
+/** GPTalk of the package, with this server for its service. */
+export const layerClient = (server: { readonly url: string }, options?: GPTalk.Options) =>
+  Layer.provide(GPTalk.layer({ ...options, url: server.url }), FetchHttpClient.layer)
