@@ -9,6 +9,8 @@ import { eventually } from "./utils/eventually.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
+const { loginBody, textBody, withSession } = TestServer
+
 const utf8 = new TextEncoder()
 
 interface Way {
@@ -151,3 +153,135 @@ it.scopedLive.each<readonly [string, Record<string, string | number>, string]>([
       yield* eventually(() => assert.match(raw.received(), /^HTTP\/1\.1 408 /))
     })
 )
+
+describe("the server under abuse", () => {
+  describe("a body that is no good is a 400", () => {
+    const bodies: ReadonlyArray<readonly [name: string, body: BodyInit]> = [
+      ["nothing", ""],
+      ["no JSON", "{\"fingerprint\":"],
+      ["null", "null"],
+      ["a list", "[1,2,3]"],
+      ["a text", "\"fingerprint\""],
+      ["nesting without end", "[".repeat(500_000)],
+      ["deep nesting", "{\"a\":".repeat(100_000) + "1" + "}".repeat(100_000)],
+      ["bytes that are no UTF-8", new Uint8Array(1000).fill(0xff)],
+      [
+        "a prototype",
+        "{\"__proto__\":{\"fingerprint\":\"0123456789abcdef0123456789abcdef\",\"platform\":\"fingerprint\"}}"
+      ]
+    ]
+    for (const [name, body] of bodies) {
+      it.scoped(name, () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.make()
+          const { status } = yield* TestServer.request(server.url + Protocol.paths.login, { method: "POST", body })
+          assert.strictEqual(status, 400)
+        }))
+    }
+
+    const wrong = { fingerprint: "0123456789ABCDEF0123456789ABCDEF", platform: "web" }
+    for (const field of Object.keys(loginBody) as Array<keyof typeof loginBody>) {
+      for (const value of [undefined, null, 7, "", [], wrong[field]]) {
+        it.scoped(`login, ${field}: ${JSON.stringify(value)}`, () =>
+          Effect.gen(function*() {
+            const { url } = yield* TestServer.make()
+            const { body } = yield* TestServer.post(url + Protocol.paths.login, { ...loginBody, [field]: value })
+            assert.strictEqual(body.code, 400)
+            assert.match(body.msg, new RegExp(`^${field}: `))
+          }))
+      }
+    }
+
+    it.scoped("text, each field of the wrong kind or not there, is told by its name", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        for (const field of Object.keys(textBody)) {
+          for (const value of [undefined, null, {}, typeof textBody[field as "content"] === "string" ? 7 : "7"]) {
+            const { body } = yield* TestServer.text(server, session, { [field]: value })
+            assert.strictEqual(body.code, 400, field)
+            assert.match(body.msg, new RegExp(`^${field}: `))
+          }
+        }
+      }))
+
+    it.scoped("text, numbers that are out of range", () =>
+      Effect.gen(function*() {
+        const { server, session } = yield* withSession
+        for (const body of [{ ctx_msg_count: -1 }, { ctx_msg_count: 0.5 }, { model: "" }]) {
+          assert.strictEqual((yield* TestServer.text(server, session, body)).status, 400)
+        }
+      }))
+
+    it.scoped("what is wrong with it is told without the value", () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer.make()
+        const { body } = yield* TestServer.post(url + Protocol.paths.login, { ...loginBody, fingerprint: "s3cret" })
+        assert.notInclude(body.msg, "s3cret")
+      }))
+  })
+
+  describe("a body that is too large is a 413 that the client really reads", () => {
+    const spaces = (size: number) =>
+      new ReadableStream({
+        pull: (controller) => {
+          if (size <= 0) return controller.close()
+          controller.enqueue(new Uint8Array(Math.min(size, 65_536)).fill(32))
+          size -= 65_536
+        }
+      })
+
+    for (const megabytes of [2, 5, 32]) {
+      it.scoped(`${megabytes} MiB, declared`, () =>
+        Effect.gen(function*() {
+          const { url } = yield* TestServer.make()
+          const { body } = yield* TestServer.post(url + Protocol.paths.login, " ".repeat(megabytes * 1024 ** 2))
+          assert.strictEqual(body.code, 413)
+        }))
+
+      it.scoped(`${megabytes} MiB, chunked`, () =>
+        Effect.gen(function*() {
+          const { url } = yield* TestServer.make()
+          const init = { method: "POST", body: spaces(megabytes * 1024 ** 2), duplex: "half" }
+          const { body } = yield* TestServer.request(url + Protocol.paths.login, init)
+          assert.strictEqual(body.code, 413)
+        }))
+    }
+
+    it.scoped("as soon as it is known, though the body goes on", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" }))
+        yield* Raw.write(raw, `65\r\n${" ".repeat(101)}\r\n`)
+        yield* eventually(() => assert.include(raw.received(), "413"))
+      }))
+
+    it.scoped("as soon as it is declared, though none of it has come", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 101 }))
+        yield* eventually(() => assert.include(raw.received(), "413"))
+      }))
+
+    it.scoped("and its connection can be used again, if it is no more than four times as large as allowed", () =>
+      Effect.gen(function*() {
+        const size = 3 * 1024 ** 2
+        const server = yield* TestServer.make({ maxBodySize: 1024 ** 2 })
+        const raw = yield* Raw.open(server.port)
+        const body = `${size.toString(16)}\r\n${" ".repeat(size)}\r\n0\r\n\r\n`
+        const head = Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" })
+        yield* Effect.fork(Raw.write(raw, head + body + Raw.head("GET", "/api/chatgpt/x")))
+        yield* eventually(() => assert.match(raw.received(), /^HTTP\/1.1 413 [^]*HTTP\/1.1 404 /))
+      }))
+
+    it.scopedLive("and one who goes on sending is cut off", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
+        yield* eventually(() => assert.isTrue(raw.isOver()))
+        assert.match(raw.received(), /^HTTP\/1.1 413/)
+      }))
+  })
+})

@@ -173,6 +173,12 @@ export const stream = (server: { readonly url: string }, token: string): Effect.
 export const newSession = (server: { readonly url: string }): Effect.Effect<string> =>
   Effect.map(login(server), (answer) => answer.body.data.token)
 
+/** A server and a session on it. */
+export const withSession = Effect.flatMap(
+  make(),
+  (server) => Effect.map(newSession(server), (session) => ({ server, session }))
+)
+
 /** A stream token, with a session of its own where none is given. */
 export const newStreamToken = (server: { readonly url: string }, session?: string): Effect.Effect<string> =>
   Effect.flatMap(
