@@ -4,7 +4,6 @@ import { GPTalk, Protocol } from "effect-gptalk"
 import * as NodeProxy from "effect-gptalk/NodeProxy"
 import * as Cause from "effect/Cause"
 import * as ConfigError from "effect/ConfigError"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,53 +13,10 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
-import * as Os from "node:os"
-import * as Util from "node:util"
 import { vi } from "vitest"
 import { eventually } from "./utils/eventually.js"
 import { listen, makeClosingProxy, makeProxy, makeService, makeSilentProxy, makeWebServer } from "./utils/proxies.js"
-
-const user = "Jürgen@home"
-const secret = "pä:ss/w@rd"
-const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(secret)}`
-const authorization = `Basic ${Buffer.from(`${user}:${secret}`).toString("base64")}`
-
-const hasIPv6 = Object.values(Os.networkInterfaces()).flat().some((address) => address?.address === "::1")
-
-const closedPort = Effect.scoped(listen(Http.createServer()))
-
-const talk = (url: string, proxy: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError>) =>
-  GPTalk.generateText({ prompt: "Hi" }).pipe(
-    Effect.provide(GPTalk.layer({ url, retries: 0 }).pipe(Layer.provide(proxy)))
-  )
-
-const withEnv = (entries: Record<string, string>) => (layer: typeof NodeProxy.layerEnv) =>
-  Layer.provide(
-    layer,
-    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries)), { pathDelim: "/" }))
-  )
-
-const setEnv = (name: string, value: string | undefined) => {
-  const set = (value: string | undefined) =>
-    Effect.sync(() => {
-      if (value === undefined) delete process.env[name]
-      else process.env[name] = value
-    })
-  return Effect.suspend(() => {
-    const before = process.env[name]
-    return Effect.acquireRelease(set(value), () => set(before))
-  })
-}
-
-const buildError = (layer: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError>) =>
-  Effect.flip(Effect.scoped(Layer.build(layer)))
-
-const assertHides = (value: unknown) => {
-  const printed = [Util.inspect(value, { depth: 20, showHidden: true }), String(value), JSON.stringify(value)].join()
-  for (const word of [secret, encodeURIComponent(secret), authorization.slice(6)]) {
-    assert.notInclude(printed, word)
-  }
-}
+import { assertHides, authorization, buildError, closedPort, credentials, talk, withEnv } from "./utils/throughProxy.js"
 
 describe("NodeProxy", () => {
   describe("layer", () => {
@@ -272,135 +228,6 @@ describe("NodeProxy", () => {
           assert.deepStrictEqual(Array.from(deltas), ["Hel"])
           yield* eventually(() => assert.strictEqual(service.streams.open, 0))
         }).pipe(Effect.provide(GPTalk.layer({ url: service.url }).pipe(Layer.provide(NodeProxy.layer(proxy.url)))))
-      }))
-  })
-
-  describe("layerEnv", () => {
-    for (const name of ["HTTP_PROXY", "http_proxy"]) {
-      it.scopedLive(`goes through ${name}, with user and password`, () =>
-        Effect.gen(function*() {
-          const service = yield* makeService()
-          const proxy = yield* makeProxy({ authorization })
-          const layer = NodeProxy.layerEnv.pipe(withEnv({ [name]: `http://${credentials}@${proxy.host}` }))
-          assert.strictEqual(yield* talk(service.url, layer), "Hello")
-          assert.isAtLeast(proxy.targets.length, 1)
-        }))
-    }
-
-    it.scopedLive("takes no notice of a path, as layer does", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const { url } = yield* makeProxy()
-        for (const layer of [NodeProxy.layer, (url: string) => withEnv({ HTTP_PROXY: url })(NodeProxy.layerEnv)]) {
-          assert.strictEqual(yield* talk(service.url, layer(`${url}/path?query#hash`)), "Hello")
-        }
-      }))
-
-    it.scopedLive("prefers the lower-case name", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy()
-        const other = yield* makeProxy()
-        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: other.url, http_proxy: proxy.url }))
-        assert.strictEqual(yield* talk(service.url, layer), "Hello")
-        assert.isAtLeast(proxy.targets.length, 1)
-        assert.deepStrictEqual(other.targets, [])
-      }))
-
-    for (const no of ["127.0.0.1", "example.com, 127.0.0.1", "*", " * ", "*,example.com"]) {
-      it.scopedLive(`goes past the proxy for NO_PROXY=${no}`, () =>
-        Effect.gen(function*() {
-          const service = yield* makeService()
-          const proxy = yield* makeProxy()
-          const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, NO_PROXY: no }))
-          assert.strictEqual(yield* talk(service.url, layer), "Hello")
-          assert.deepStrictEqual(proxy.targets, [])
-        }))
-    }
-
-    for (const no of ["::1", "[::1]", "localhost,::1", "::1 localhost"]) {
-      it.scopedLive.skipIf(!hasIPv6)(
-        `goes past the proxy for NO_PROXY=${no}, to an address of IPv6`,
-        () =>
-          Effect.gen(function*() {
-            const service = yield* makeService({ host: "::1" })
-            const proxy = yield* makeProxy()
-            const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, NO_PROXY: no }))
-            assert.strictEqual(yield* talk(service.url, layer), "Hello")
-            assert.deepStrictEqual(proxy.targets, [])
-          })
-      )
-    }
-
-    it.scopedLive("goes through the proxy for hosts that NO_PROXY does not name", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy()
-        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, no_proxy: "127.0.0.1:1,example.com" }))
-        assert.strictEqual(yield* talk(service.url, layer), "Hello")
-        assert.isAtLeast(proxy.targets.length, 1)
-      }))
-
-    it.scopedLive("does not send plain http through HTTPS_PROXY", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy()
-        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: proxy.url }))
-        assert.strictEqual(yield* talk(service.url, layer), "Hello")
-        assert.deepStrictEqual(proxy.targets, [])
-      }))
-
-    it.scopedLive("sends https through HTTPS_PROXY", () =>
-      Effect.gen(function*() {
-        const proxy = yield* makeProxy()
-        const port = yield* closedPort
-        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTPS_PROXY: proxy.url }))
-        yield* Effect.exit(talk(`https://127.0.0.1:${port}`, layer))
-        assert.deepStrictEqual(proxy.targets, [`127.0.0.1:${port}`])
-      }))
-
-    it.scopedLive("takes an empty variable for one that is not set", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy()
-        const layer = NodeProxy.layerEnv.pipe(
-          withEnv({ HTTP_PROXY: proxy.url, http_proxy: "", https_proxy: " ", no_proxy: " " })
-        )
-        assert.strictEqual(yield* talk(service.url, layer), "Hello")
-        assert.isAtLeast(proxy.targets.length, 1)
-      }))
-
-    it.effect("names a variable with the prefix of a nested provider", () =>
-      Effect.gen(function*() {
-        const provider = ConfigProvider.fromMap(new Map([["APP.HTTP_PROXY", "x"]])).pipe(ConfigProvider.nested("APP"))
-        const error = yield* Effect.withConfigProvider(buildError(NodeProxy.layerEnv), provider)
-        assert.deepInclude(error, { path: ["APP", "HTTP_PROXY"] })
-      }))
-
-    it.scopedLive("reads no environment but the one of Config", () =>
-      Effect.gen(function*() {
-        const service = yield* makeService()
-        const proxy = yield* makeProxy()
-        yield* setEnv("http_proxy", proxy.url)
-        yield* setEnv("no_proxy", "")
-        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: "" }))), "Hello")
-        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv.pipe(withEnv({}))), "Hello")
-        assert.deepStrictEqual(proxy.targets, [])
-        assert.strictEqual(yield* talk(service.url, NodeProxy.layerEnv), "Hello")
-        assert.isAtLeast(proxy.targets.length, 1)
-      }))
-
-    it.effect("is a ConfigError with the variable's name for what is no proxy", () =>
-      Effect.gen(function*() {
-        for (const name of ["HTTPS_PROXY", "https_proxy"]) {
-          for (const value of [`socks5://${credentials}@localhost`, `http://user@localhost`, "localhost:3128"]) {
-            const env = { HTTPS_PROXY: "http://localhost:3128", [name]: value }
-            const error = yield* buildError(NodeProxy.layerEnv.pipe(withEnv(env)))
-            assert.isTrue(ConfigError.isInvalidData(error))
-            assert.deepStrictEqual(ConfigError.isInvalidData(error) && error.path, [name])
-            assertHides(error)
-          }
-        }
       }))
   })
 })
