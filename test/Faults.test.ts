@@ -7,9 +7,10 @@ import * as GPTalk from "../src/GPTalk.js"
 import type { GPTalkError } from "../src/GPTalkError.js"
 import { clients } from "./utils/clients.js"
 import { eventually } from "./utils/eventually.js"
-import { faults, rows, title } from "./utils/faults.js"
-import type { Row } from "./utils/faults.js"
+import { faults } from "./utils/faults.js"
 import * as FaultServer from "./utils/FaultServer.js"
+import { rows, title } from "./utils/faultTable.js"
+import type { Row } from "./utils/faultTable.js"
 
 /** The deltas of one call, and how it ended. */
 const call = Effect.suspend(() => {
