@@ -39,6 +39,7 @@ const piece = fc.oneof(
     "\ud83d",
     "\udc4b",
     "\u0000",
+    "\t",
     "\u007f",
     "é",
     "\"content",
@@ -132,7 +133,10 @@ const stream = fc.record({
     { maxLength: 12 }
   ),
   lineEnd,
-  flip: fc.option(fc.tuple(fc.nat(), fc.constantFrom(0x00, 0x22, 0x5c, 0x80, 0xff, 0x7f, 0x0a, 0x20)), { freq: 4 })
+  flip: fc.option(
+    fc.tuple(fc.nat(), fc.constantFrom(0x00, 0x09, 0x22, 0x5c, 0x80, 0xc3, 0xe1, 0xff, 0x7f, 0x0a, 0x20)),
+    { freq: 4 }
+  )
 }).map(({ common, commonSpelling, flip, lineEnd, pieces, steps }) => {
   let length = 0
   let counter = 0
@@ -168,6 +172,7 @@ describe("FrameShape", () => {
     ["a repeat", "data: {\"content\":\"a\"}", "data: {\"content\":\"a\"}", ""],
     ["text after an escaped quote", "data: {\"content\":\"\\\"a\"}", "data: {\"content\":\"\\\"ab\"}", "b"],
     ["an escape in what is new", "data: {\"content\":\"a\"}", "data: {\"content\":\"a\\n\\u0041\"}", "\nA"],
+    ["a byte order mark in the text", "data: {\"content\":\"a\"}", "data: {\"content\":\"a\ufeffb\"}", "\ufeffb"],
     ["fields around", "data: {\"a\":1,\"content\":\"a\",\"b\":2} ", "data: {\"a\":1,\"content\":\"ab\",\"b\":2} ", "b"],
     [
       "more bytes than are compared at once",
@@ -187,6 +192,9 @@ describe("FrameShape", () => {
       latin1("data: {\"content\":\"ab\xc3\"}")
     ],
     ["a byte in more bytes than it needs", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xc1\x81\"}")],
+    ["a first byte without its second", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xc3A\"}")],
+    ["two bytes of a character of three", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xe1\x80\"}")],
+    ["a control character", "data: {\"content\":\"a\"}", "data: {\"content\":\"a\t\"}"],
     ["a line that lacks the last quote", "data: {\"content\":\"a\\\"\"}", "data: {\"content\":\"a\\\"}"]
   ])("knows what is no continuation: %s", (_, first, second) => {
     assert.isUndefined(next(first, second))
@@ -194,6 +202,20 @@ describe("FrameShape", () => {
 
   it("reads a stream as if every frame was parsed, whatever the frames and the cuts", () => {
     fc.assert(fc.property(stream, fc.array(fc.nat(), { maxLength: 12 }), agrees), { numRuns: 20_000 })
+  })
+
+  it("reads what a frame adds as if the frame was parsed, whatever its bytes", () => {
+    const before = utf8.encode("data: {\"content\":\"a\"}\ndata: {\"content\":\"a")
+    const after = utf8.encode("\"}\n")
+    const byte = fc.constantFrom(...latin1("\x09\x1f \"An\\u0041\x7f\x80\xa1\xbb\xbf\xc1\xc3\xdf\xe1\xed\xef\xf0\xff"))
+    fc.assert(
+      fc.property(
+        fc.array(byte, { maxLength: 6 }),
+        fc.array(fc.nat(), { maxLength: 2 }),
+        (added, cuts) => agrees(Uint8Array.of(...before, ...added, ...after), cuts)
+      ),
+      { numRuns: 20_000 }
+    )
   })
 
   it("reads any bytes as if every frame was parsed", () => {
