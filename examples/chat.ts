@@ -49,8 +49,8 @@ const talk = Effect.gen(function*() {
 
 const prompt = Args.text({ name: "prompt" }).pipe(
   Args.withDescription(
-    "What to ask; several words need no quotes, but -- before them if one is --help or --version. Without it: standard " +
-      "input, or a conversation."
+    "What to ask; several words need no quotes, unless one is an option such as --help. Without it: standard input, or " +
+      "a conversation."
   ),
   Args.repeated
 )

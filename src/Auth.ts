@@ -31,7 +31,7 @@ import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
 
 /**
- * Logs in, and shares the session among the calls that run at once. `GPTalk.layer` has an `Auth` of its own; with
+ * Logs in, and shares each session among calls, as far as its uses go. `GPTalk.layer` has an `Auth` of its own; with
  * `GPTalk.layerWithoutAuth` several layers share one.
  *
  * @since 0.1.0
@@ -53,7 +53,8 @@ export interface Service {
    * `use` fails because the service refused the session (`GPTalkError.AuthenticationError`), the session is dropped for
    * all callers, and `use` runs once more, with a session whose login began later.
    *
-   * Fails as `use` does, or with the error of a login, which is not retried here.
+   * Fails as `use` does, or with the error of a login, which is not retried here. A failed login fails all callers that
+   * wait for it; the next caller logs in anew.
    */
   readonly withToken: <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>

@@ -5,7 +5,8 @@
  * before its first delta. `step` names the request that failed; `InvalidRequestError` has none.
  *
  * No error holds a token, a fingerprint or a prompt: errors of the `HttpClient` are reduced to a name, a code and a
- * message, and secrets are removed from the text of the service.
+ * message, and secrets are removed from the text of the service. Only the `text` of an `IncompleteReplyError` is what
+ * the service sent, and may quote the prompt.
  *
  * @since 0.1.0
  */
@@ -91,7 +92,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
 
 /**
  * The service answered with another status outside 2xx, or a 2xx response or a frame holds an error instead of what was
- * asked for. Only the statuses 408, 429, 500, 502, 503 and 504 are retryable.
+ * asked for. A `code` of 0 or 200 is no error. Only the statuses 408, 500, 502, 503 and 504 are retryable.
  *
  * `code` and `detail` are those of the service, cut to 200 characters, with tokens and prompt removed. `retryAfter` is
  * the delay of the `Retry-After` header, if there was one.
@@ -169,8 +170,9 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptal
 }
 
 /**
- * The service broke the protocol: a response is not JSON, has the wrong shape or is too large, or a frame contradicts
- * text already handed on. `issue` says where, what was expected and what kind of value was found, never the value.
+ * The service broke the protocol: a response is not JSON or has the wrong shape, a response or a frame is too large,
+ * the last frame before `[DONE]` is unreadable, or a frame contradicts text already handed on. `issue` says where, what was
+ * expected and what kind of value was found, never the value.
  *
  * @since 0.1.0
  * @category errors

@@ -128,8 +128,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  *
  * Every error of these routes is JSON of the shape `{"code", "msg"}`, and `code` is the status:
  *
- * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token; a request that asks for
- *   another protocol with an `upgrade` header, as `curl --http2` does.
+ * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token; where the Node server
+ *   listens for upgrades, as the platform's does, a request with an `upgrade` header, as `curl --http2` sends it.
  * - 401: a `text` without a bearer token, or whose session is unknown or older than `sessionLifetime`.
  * - 403: a session without a reply left (`usageLimit`); a stream token that is unknown, was used, or is older than
  *   `streamTokenLifetime`.

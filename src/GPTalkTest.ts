@@ -204,7 +204,8 @@ export const answer = (
 }
 
 /**
- * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all.
+ * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all. `[DONE]` is the
+ * last frame; a response of `login` or `text` counts as one.
  *
  * @since 0.1.0
  * @category faults
@@ -217,7 +218,7 @@ export const stall = (options?: { readonly after?: number | undefined }): Fault 
   options?.after === undefined ? { _tag: "Silence" } : { _tag: "Stall", after: options.after }
 
 /**
- * The connection breaks after `after` frames of the reply. Default 0.
+ * The connection breaks after `after` frames of the reply, which are counted as for `stall`. Default 0.
  *
  * @since 0.1.0
  * @category faults
@@ -228,7 +229,8 @@ export const cutOff = (options?: { readonly after?: number | undefined }): Fault
 })
 
 /**
- * The response ends normally after `after` frames of the reply, and so without `[DONE]`. Default 0.
+ * The response ends normally after `after` frames of the reply, which are counted as for `stall`: without `[DONE]`, for
+ * instance. Default 0.
  *
  * @since 0.1.0
  * @category faults

@@ -161,8 +161,9 @@ const parseNoProxy = (value: string): Either.Either<string> => {
  * - `NO_PROXY`: the hosts to connect to directly, separated by commas or spaces: `example.com` (with its subdomains),
  *   `example.com:8080`, `::1`, or `*` for all hosts.
  *
- * The lower-case name of a variable takes precedence. A variable with an empty value counts as not set. An invalid
- * value is a `ConfigError` that names its variable. The connections are closed with the layer.
+ * A URL has a user and a password, or neither. The lower-case name of a variable takes precedence. A variable with an
+ * empty value counts as not set. An invalid value is a `ConfigError` that names its variable. The connections are closed
+ * with the layer.
  *
  * @since 0.1.0
  * @category layers

@@ -175,7 +175,7 @@ export const Frame = Schema.Struct({ content: Schema.String }).annotations({ ide
 export interface Frame extends Schema.Schema.Type<typeof Frame> {}
 
 /**
- * An error in place of a response or a frame.
+ * An error in place of a response or a frame, as `GPTalkServer` sends it.
  *
  * @since 0.1.0
  * @category schemas

@@ -28,7 +28,7 @@ const isUpgrade = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
   Predicate.hasProperty(source, "upgrade") && source.upgrade === true
 
 /**
- * Refuses an upgrade request, which `curl --http2` and Java's client send by default. If the server listens for
+ * Refuses an upgrade request, which curl sends with `--http2`, and Java's client by default. If the server listens for
  * upgrades, Node detaches the connection, with the body unread. It would stay open until the client closes it, also
  * when the server ends, and without a listener an error of it would end the process.
  *

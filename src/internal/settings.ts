@@ -1,5 +1,5 @@
 /**
- * The options of the layers: validated once, with their defaults filled in.
+ * The options of the layers: validated, with their defaults filled in.
  */
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"

@@ -23,7 +23,7 @@ const firstDelta = Metric.histogram(
   "Seconds from the start of a call to its first delta"
 )
 
-const retries = counter("gptalk_retries", "Attempts after the first, by the error before")
+const retries = counter("gptalk_retries", "Retries, by the error before")
 
 const logins = counter("gptalk_logins", "Logins begun, by reason")
 

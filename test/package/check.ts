@@ -33,7 +33,7 @@ const contents = async (directory: string): Promise<string> => {
   )
   insist(missing.length === 0, `The package is without ${missing.join(", ")}.`)
   const changes = await readFile(join(inside, "CHANGELOG.md"), "utf8")
-  insist(changes.includes(`## [${manifest.version}]`), `The changelog says nothing of ${manifest.version}.`)
+  insist(changes.includes(`## ${manifest.version}\n`), `The changelog says nothing of ${manifest.version}.`)
   const files = await readdir(inside, { recursive: true })
   for (const map of files.filter((file) => file.endsWith(".js.map"))) {
     const source = map.replace(/^dist/, "src").replace(/\.js\.map$/, ".ts")
