@@ -171,8 +171,8 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptal
 
 /**
  * The service broke the protocol: a response is not JSON or has the wrong shape, a response or a frame is too large,
- * the last frame before `[DONE]` is unreadable, or a frame contradicts text already handed on. `issue` says where, what was
- * expected and what kind of value was found, never the value.
+ * the last frame before `[DONE]` is unreadable, or a frame contradicts text already handed on. `issue` says where, what
+ * was expected and what kind of value was found, never the value.
  *
  * @since 0.1.0
  * @category errors

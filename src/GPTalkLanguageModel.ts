@@ -2,8 +2,8 @@
  * GPTalk as a `LanguageModel` of `@effect/ai`, for `generateText`, `streamText`, `generateObject` and `Chat`.
  *
  * The protocol carries text only. A prompt with a file, a tool call or a tool result fails with `MalformedInput`, and
- * so does a toolkit, unless `toolChoice` is `"none"`. Reasoning parts are left out. The service counts no tokens, so the
- * usage is unknown.
+ * so does a toolkit, unless `toolChoice` is `"none"`. Reasoning parts are left out. The service counts no tokens, so
+ * the usage is unknown.
  *
  * Needs `@effect/ai`.
  *
@@ -110,8 +110,8 @@ export const model = (
  * - `MalformedInput`: the protocol cannot carry what was asked, or the request is invalid. Nothing was sent.
  * - `HttpRequestError`: no connection, or a timeout. The `GPTalkError` is its `cause`.
  * - `HttpResponseError`: a status outside 2xx. Its headers hold `retry-after`, in seconds, if the `GPTalkError` has it.
- * - `MalformedOutput`: the reply broke off (what had arrived of it is not kept), breaks the protocol, or holds no object
- *   that matches the schema.
+ * - `MalformedOutput`: the reply broke off (what had arrived of it is not kept), breaks the protocol, or holds no
+ *   object that matches the schema.
  * - `UnknownError`: the service sent an error with a 2xx status.
  *
  * @since 0.1.0

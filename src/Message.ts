@@ -30,8 +30,8 @@ const capitalize = (role: string): string => {
 }
 
 /**
- * The prompt that is sent: the content of a single message as it is; several messages as `Role: content`, each on a line
- * of its own and the role with only its first letter in upper case, and `Assistant:` as the last line.
+ * The prompt that is sent: the content of a single message as it is; several messages as `Role: content`, each on a
+ * line of its own and the role with only its first letter in upper case, and `Assistant:` as the last line.
  *
  * @since 0.1.0
  * @category conversions

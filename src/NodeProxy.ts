@@ -162,8 +162,8 @@ const parseNoProxy = (value: string): Either.Either<string> => {
  *   `example.com:8080`, `::1`, or `*` for all hosts.
  *
  * A URL has a user and a password, or neither. The lower-case name of a variable takes precedence. A variable with an
- * empty value counts as not set. An invalid value is a `ConfigError` that names its variable. The connections are closed
- * with the layer.
+ * empty value counts as not set. An invalid value is a `ConfigError` that names its variable. The connections are
+ * closed with the layer.
  *
  * @since 0.1.0
  * @category layers

@@ -28,7 +28,7 @@ const cutTurn = ({ question, reply }: Turn): Turn => {
 }
 
 /**
- * As much as the limit allows: all of it, or else the latest turns, of which no long one leaves the others without room.
+ * As much as the limit allows: all of it, or else the latest turns, of which no long one leaves the others no room.
  */
 export const recent = (turns: ReadonlyArray<Turn>): ReadonlyArray<Turn> => {
   if (turns.reduce((size, turn) => size + sizeOf(turn), 0) <= limit) return turns

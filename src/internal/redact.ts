@@ -45,8 +45,9 @@ const hash = (text: string, at: number): number =>
   ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 3) << 5) ^ text.charCodeAt(at + 7)) & 0xffff
 
 /**
- * What must not be shown of the text: secrets that are shorter than a piece, and pieces of the longer ones. A prompt may
- * be thousands of times as long as the text, so it is gone through once, and not searched for each piece of the text.
+ * What must not be shown of the text: secrets that are shorter than a piece, and pieces of the longer ones. A prompt
+ * may be thousands of times as long as the text, so it is gone through once, and not searched for each piece of the
+ * text.
  */
 const secretParts = (text: string, secrets: Iterable<string>): ReadonlySet<string> => {
   const hashes = new Uint8Array(0x10000)
