@@ -6,6 +6,7 @@
 
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -14,7 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -155,14 +155,15 @@ const makeWith = Effect.fnUntraced(function*(
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
   const ownSecrets = Secrets.ofSettings(settings)
-  const login = Effect.gen(function*() {
+  /** The tokens and the fingerprints of the latest 500 logins: a service may quote those of other calls. */
+  const loginSecrets = new Secrets.Secrets([], 1000)
+  /** By the id of the session whose login is under way: they include those of all calls that wait for it. */
+  const secretsOf = new Map<number, Secrets.Secrets>()
+
+  const login = Effect.fnUntraced(function*(secrets: Secrets.Secrets) {
     const fingerprint = yield* makeFingerprint
-    const secrets = [
-      fingerprint,
-      ...yield* FiberRef.get(Secrets.ofCall),
-      ...ownSecrets,
-      ...Sessions.tokens(yield* Ref.get(ref)).flatMap(Secrets.ofSession)
-    ]
+    secrets.add(fingerprint)
+    loginSecrets.add(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets }).pipe(
       // A client that cannot be interrupted is not waited for. The fiber that it runs in must not fail: that is logged.
@@ -175,39 +176,44 @@ const makeWith = Effect.fnUntraced(function*(
       }),
       Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
-    const token = Redacted.make(answer.token)
-    Secrets.setFingerprint(token, fingerprint)
+    loginSecrets.add(answer.token)
     // The span sees what this ends with, so the token must be hidden by then.
-    return { token, expiresAt: toMillis(answer.expires_at) }
-  }).pipe(Effect.withSpan("GPTalk.login", Span.options))
+    return { token: Redacted.make(answer.token), expiresAt: toMillis(answer.expires_at) }
+  }, Effect.withSpan("GPTalk.login", Span.options))
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
-  const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
-    Effect.exit(Effect.interruptible(login)).pipe(
-      Effect.tap((exit) =>
-        modify((_) => Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id))
-      ),
+  const startLogin = (session: Sessions.Session, secrets: Secrets.Secrets): Effect.Effect<void> =>
+    Effect.exit(Effect.interruptible(login(secrets))).pipe(
+      Effect.tap((exit) => {
+        secretsOf.delete(session.id)
+        return modify((_) =>
+          Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id)
+        )
+      }),
       Effect.flatMap((exit) => Deferred.done(session.login, Exit.map(exit, ({ token }) => token))),
       Effect.forkIn(scope)
     )
 
   const reserve = (from: number): Effect.Effect<Sessions.Session> =>
-    Effect.clockWith((clock) =>
-      Effect.flatMap(
-        Ref.modify(ref, (sessions) =>
-          Sessions.reserve(sessions, {
-            now: clock.unsafeCurrentTimeMillis(),
-            limit: settings.usageLimit,
-            from,
-            login: Deferred.unsafeMake(FiberId.none)
-          })),
-        ({ loginReason, session }) =>
-          loginReason === undefined
+    Effect.withFiberRuntime((fiber) => {
+      const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+      const login = Deferred.unsafeMake<Redacted.Redacted<string>, GPTalkError>(FiberId.none)
+      const callSecrets = fiber.getFiberRef(Secrets.ofCall)
+      callSecrets?.include(loginSecrets)
+      return Effect.flatMap(
+        Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, login })),
+        ({ loginReason, session }) => {
+          if (session.token !== undefined) return Effect.succeed(session)
+          const secrets = secretsOf.get(session.id) ?? new Secrets.Secrets(ownSecrets)
+          secretsOf.set(session.id, secrets)
+          secrets.include(callSecrets ?? loginSecrets)
+          return loginReason === undefined
             ? Effect.succeed(session)
-            : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)
+            : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session, secrets)), session)
+        }
       )
-    )
+    })
 
   /**
    * Runs `use` with a session whose id is `from` or higher. If the service refuses that session, `use` runs once more,

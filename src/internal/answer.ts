@@ -16,6 +16,7 @@ import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
 import { markRefusal } from "./refusal.js"
+import { Secrets } from "./secrets.js"
 import type { Settings } from "./settings.js"
 
 /** @internal */
@@ -25,7 +26,7 @@ export interface Answer {
   readonly body: Body
   readonly settings: Settings
   /** What must not appear in the text of an error. */
-  readonly secrets: ReadonlyArray<string>
+  readonly secrets: Secrets
 }
 
 /** @internal */
@@ -95,7 +96,9 @@ const toServiceError = (
 ): GPTalkError.ServiceError => {
   const data = dataOf(json)
   const tokens = Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
-  return Fault.toServiceError(fault, { step, status, secrets: [...secrets, ...tokens], retryAfter })
+  const withTokens = new Secrets(tokens)
+  withTokens.include(secrets)
+  return Fault.toServiceError(fault, { step, status, secrets: withTokens, retryAfter })
 }
 
 /** What is wrong with a 2xx answer: the error that its JSON holds, or else that it breaks the protocol. */

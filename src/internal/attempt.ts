@@ -42,8 +42,8 @@ export interface Call {
   readonly clock: Clock.Clock
   /** The runtime of the fiber that makes the call. */
   readonly runtime: Runtime.Runtime<never>
-  /** All secrets that the call has sent so far, in all its attempts. */
-  readonly secrets: Array<string>
+  /** All that the call has sent so far, in all its attempts. */
+  readonly secrets: Secrets.Secrets
 }
 
 /** @internal */
@@ -105,12 +105,12 @@ export const make = (
     )
 
   const ask = (session: Redacted.Redacted<string>) => {
-    secrets.push(...Secrets.ofSession(session))
+    secrets.add(Redacted.value(session))
     return request("text", (options) => transport.text(session, question, options))
   }
 
   const open = (token: Redacted.Redacted<string>) => {
-    secrets.push(Redacted.value(token))
+    secrets.add(Redacted.value(token))
     return request("stream", (options) => transport.stream(token, body, options))
   }
 

@@ -11,6 +11,7 @@ import * as Random from "effect/Random"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
 import type { Next, Pull } from "./reply.js"
+import { Secrets } from "./secrets.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
 import type { Question } from "./transport.js"
@@ -100,7 +101,7 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
     Telemetry.annotateCall(span)
     const { dependencies, question, words } = yield* prepared
     Telemetry.annotateRequest(span, question)
-    const secrets = [question.content, question.prompt, ...words, ...dependencies.secrets]
+    const secrets = new Secrets([question.content, question.prompt, ...words, ...dependencies.secrets])
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
 import { quotes, redactor } from "./redact.js"
+import type { Secrets } from "./secrets.js"
 
 /** @internal */
 export interface ServiceFault {
@@ -58,11 +59,11 @@ export const toServiceError = (
   options: {
     readonly step: GPTalkError.Step
     readonly status: number
-    readonly secrets: ReadonlyArray<string>
+    readonly secrets: Secrets
     readonly retryAfter?: Option.Option<Duration.Duration> | undefined
   }
 ): GPTalkError.ServiceError => {
-  const redact = redactor(options.secrets)
+  const redact = redactor(options.secrets.all)
   return new GPTalkError.ServiceError({
     step: options.step,
     status: options.status,
@@ -114,7 +115,7 @@ const mostValues = 10_000
  *
  * @internal
  */
-export const isUnsafe = (defect: unknown, secrets: ReadonlyArray<string>): boolean => {
+export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean => {
   const seen = new Set<unknown>()
   let count = 0
   const visit = (value: unknown): boolean => {
@@ -136,11 +137,11 @@ export const isUnsafe = (defect: unknown, secrets: ReadonlyArray<string>): boole
 /** @internal */
 export const toConnectionError = (
   error: unknown,
-  options: { readonly step: GPTalkError.Step; readonly secrets: ReadonlyArray<string> }
+  options: { readonly step: GPTalkError.Step; readonly secrets: Secrets }
 ): GPTalkError.ConnectionError => {
   const foreign = innermost(error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
-  const redact = redactor(options.secrets)
+  const redact = redactor(options.secrets.all)
   const clean = (value: unknown) => typeof value === "string" ? redact(value) : undefined
   return new GPTalkError.ConnectionError({
     step: options.step,

@@ -10,6 +10,7 @@ import type { Body, Handlers } from "./body.js"
 import type { Deadline } from "./deadline.js"
 import * as Fault from "./fault.js"
 import { FrameDecoder } from "./frameDecoder.js"
+import type { Secrets } from "./secrets.js"
 
 /** `undefined` at the end of the reply. */
 type Deltas = ReadonlyArray<string> | undefined
@@ -38,7 +39,7 @@ export interface Options {
   readonly body: Body
   readonly deadline: Deadline
   /** What must not appear in the text of an error. */
-  readonly secrets: ReadonlyArray<string>
+  readonly secrets: Secrets
   /** In bytes. */
   readonly maxFrameSize: number
 }

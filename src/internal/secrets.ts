@@ -1,44 +1,46 @@
 /**
  * What must not appear in the text of an error: all secrets that a call has sent so far, not only those of the request
- * that failed, since a service may remember the others.
+ * that failed, since a service may remember the others; and those of the logins of other calls.
  */
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
-import * as Redacted from "effect/Redacted"
 import type { Settings } from "./settings.js"
 
+/** @internal */
+export class Secrets {
+  readonly #own: Array<string>
+  readonly #most: number
+  readonly #others: Array<Secrets> = []
+
+  /** Beyond `most`, the oldest are forgotten. */
+  constructor(own: ReadonlyArray<string>, most = Infinity) {
+    this.#own = [...own]
+    this.#most = most
+  }
+
+  add(secret: string): void {
+    if (this.#own.push(secret) > this.#most) this.#own.shift()
+  }
+
+  /** What the others have now, and what they get later. */
+  include(others: Secrets): void {
+    this.#others.push(others)
+  }
+
+  get all(): ReadonlyArray<string> {
+    return [...this.#own, ...this.#others.flatMap(({ all }) => all)]
+  }
+}
+
 /**
- * The secrets of the running call. A login inherits them from the call that starts it.
+ * The secrets of the running call.
  *
  * @internal
  */
-export const ofCall: FiberRef.FiberRef<ReadonlyArray<string>> = globalValue(
+export const ofCall: FiberRef.FiberRef<Secrets | undefined> = globalValue(
   "effect-gptalk/secrets/ofCall",
-  () => FiberRef.unsafeMake<ReadonlyArray<string>>([])
+  () => FiberRef.unsafeMake<Secrets | undefined>(undefined)
 )
-
-const fingerprints = globalValue(
-  "effect-gptalk/secrets/fingerprints",
-  () => new WeakMap<Redacted.Redacted<string>, string>()
-)
-
-/**
- * Remembers the fingerprint that a session token was issued for, as long as the token is referenced.
- *
- * @internal
- */
-export const setFingerprint = (token: Redacted.Redacted<string>, fingerprint: string): void =>
-  void fingerprints.set(token, fingerprint)
-
-/**
- * The secrets of a session: its token and its fingerprint.
- *
- * @internal
- */
-export const ofSession = (token: Redacted.Redacted<string>): ReadonlyArray<string> => [
-  Redacted.value(token),
-  fingerprints.get(token) ?? ""
-]
 
 /**
  * The headers and the URL parameters, sent with each request, whose names suggest that they give access.

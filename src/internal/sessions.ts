@@ -111,10 +111,6 @@ export const issued = (sessions: Sessions, id: number, answer: Pick<Session, "to
   update(sessions, id, (session) => ({ ...session, ...answer }))
 
 /** @internal */
-export const tokens = (sessions: Sessions): ReadonlyArray<Redacted.Redacted<string>> =>
-  sessions.all.flatMap(({ token }) => token === undefined ? [] : [token])
-
-/** @internal */
 export const keep = (sessions: Sessions, id: number): Sessions =>
   update(sessions, id, (session) => ({ ...session, kept: session.kept + 1 }))
 

@@ -22,6 +22,7 @@ import * as Protocol from "../Protocol.js"
 import * as Answer from "./answer.js"
 import { Body } from "./body.js"
 import * as Fault from "./fault.js"
+import type { Secrets } from "./secrets.js"
 import type { Settings } from "./settings.js"
 
 /**
@@ -36,7 +37,7 @@ export interface Options {
   /** Closing it aborts the request and closes its connection. After a complete answer it need not be closed. */
   readonly scope: Scope.Scope
   /** What must not appear in the text of an error. */
-  readonly secrets: ReadonlyArray<string>
+  readonly secrets: Secrets
   /** The span that the request belongs to. Default: the current span of the fiber. */
   readonly span?: Tracer.Span
 }

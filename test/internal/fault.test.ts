@@ -2,8 +2,9 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Fault from "../../src/internal/fault.js"
+import { Secrets } from "../../src/internal/secrets.js"
 
-const causeOf = (error: unknown) => Fault.toConnectionError(error, { step: "text", secrets: [] }).cause
+const causeOf = (error: unknown) => Fault.toConnectionError(error, { step: "text", secrets: new Secrets([]) }).cause
 
 const inner = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
 const told = { name: "Error", code: "ECONNREFUSED", message: "connect ECONNREFUSED" }
@@ -85,7 +86,8 @@ describe("Fault", () => {
 
   describe("toServiceError", () => {
     const detailOf = (detail: string, secrets: ReadonlyArray<string> = []) =>
-      Fault.toServiceError({ code: undefined, detail }, { step: "text", status: 400, secrets }).detail
+      Fault.toServiceError({ code: undefined, detail }, { step: "text", status: 400, secrets: new Secrets(secrets) })
+        .detail
 
     it("has the words of the service, made safe", () => {
       assert.strictEqual(detailOf("no\nto hunter2", ["hunter2"]), "no to [redacted]")
@@ -94,7 +96,7 @@ describe("Fault", () => {
     it.each(["\u0001", "\u0000\u001f", " \u001b\n"])(
       "has none where nothing can be seen of them: %j",
       (detail) => {
-        const error = Fault.toServiceError({ code: 7, detail }, { step: "text", status: 400, secrets: [] })
+        const error = Fault.toServiceError({ code: 7, detail }, { step: "text", status: 400, secrets: new Secrets([]) })
         assert.isUndefined(error.detail)
         assert.strictEqual(error.message, "The service answered with an error at text (status 400, code 7).")
       }

@@ -126,11 +126,6 @@ describe("Sessions", () => {
     assert.deepStrictEqual(ids(Sessions.drop(after(using(0, limit), reserving()), 1)), [0])
   })
 
-  it("the tokens are those of all sessions that have one", () => {
-    const tokens = Sessions.tokens(after(using(0, limit), reserving()))
-    assert.deepStrictEqual(tokens.map(Redacted.value), ["token-0"])
-  })
-
   it("whatever happens, no use is given that must not be, and no session is kept without need", () => {
     const most = 4
     const step = fc.record({

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { Deadline, Watchdog } from "../../../src/internal/deadline.js"
 import * as Reply from "../../../src/internal/reply.js"
+import { Secrets } from "../../../src/internal/secrets.js"
 import * as Settings from "../../../src/internal/settings.js"
 import { bodyOf } from "./body.js"
 import type { Decoder } from "./index.js"
@@ -19,7 +20,7 @@ export const oursAsStream: Decoder = async (chunks) => {
   const body = bodyOf(chunks)
   const deadline = new Deadline(watchdog, () => {})
   watchdog.watch(deadline)
-  const { pull } = Reply.make({ body, deadline, secrets: [], maxFrameSize })
+  const { pull } = Reply.make({ body, deadline, secrets: new Secrets([]), maxFrameSize })
   const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
   watchdog.forget(deadline)
   return text

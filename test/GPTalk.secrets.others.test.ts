@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, TestClock } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
+import * as MockClient from "./utils/mockClient.js"
+
+/** Unlike each other in each piece, or else one would hide the other. */
+const tokens = ["0f1e2d3c4b5a6978", "q8w7e6r5t4z3u2i1"]
+
+const login: MockClient.Handler = ({ at }, index) =>
+  MockClient.json({ data: { token: tokens[index], expires_at: at / 1000 + 3600 } })
+
+const fingerprint = (client: MockClient.MockClient, index: number) =>
+  String(client.of("login")[index]?.body?.["fingerprint"])
+
+describe("No secret of another call of GPTalk is seen", () => {
+  it.effect("in what is said to a login that both wait for", () => {
+    const prompts = ["the first of two prompts", "kumquat marmalade"]
+    const client = MockClient.make({
+      login: () => Effect.delay(Effect.sync(() => MockClient.json({ msg: `still open: ${prompts[1]}` })), "1 second")
+    })
+    return Effect.gen(function*() {
+      const calls = yield* Effect.forEach(
+        prompts,
+        (prompt) => Effect.fork(Effect.flip(GPTalk.generateText({ prompt })))
+      )
+      yield* TestClock.adjust("1 second")
+      for (const error of yield* Fiber.join(Fiber.all(calls))) {
+        assert.deepInclude(error, { _tag: "ServiceError", step: "login", detail: "still open: [redacted]" })
+      }
+      assert.strictEqual(client.count("login"), 1)
+    }).pipe(MockClient.provide(client))
+  })
+
+  it.effect("in what is said to a login of the fingerprint of one that failed", () => {
+    const client = MockClient.make({
+      login: (_, index) =>
+        index === 0
+          ? new Response(null, { status: 503, headers: { "retry-after": "0" } })
+          : MockClient.json({ msg: `device ${fingerprint(client, 0)} is blocked` }, { status: 400 })
+    })
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" }))
+      assert.deepInclude(error, { _tag: "ServiceError", step: "login", detail: "device [redacted] is blocked" })
+    }).pipe(MockClient.provide(client))
+  })
+
+  it.effect.each(["text", "stream"] as const)("in what %s says of the session before", (step) => {
+    const client = MockClient.make({
+      login,
+      [step]: (received: MockClient.Received, index: number) =>
+        index === 0
+          ? MockClient.defaults[step](received, index)
+          : MockClient.json({ msg: `in use: ${tokens[0]}, of ${fingerprint(client, 0)}` }, { status: 400 })
+    })
+    return Effect.gen(function*() {
+      yield* GPTalk.generateText({ prompt: "Hi" })
+      const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" }))
+      assert.deepInclude(error, { _tag: "ServiceError", step, detail: "in use: [redacted], of [redacted]" })
+    }).pipe(MockClient.provide(client, { usageLimit: 1 }))
+  })
+
+  it.effect("in what text says of a session that was issued later", () => {
+    const client = MockClient.make({
+      login,
+      text: () =>
+        Effect.delay(
+          Effect.sync(() =>
+            MockClient.json({ msg: `in use: ${tokens[1]}, of ${fingerprint(client, 1)}` }, { status: 400 })
+          ),
+          "1 second"
+        )
+    })
+    return Effect.gen(function*() {
+      const call = yield* Effect.fork(Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
+      yield* TestClock.adjust("500 millis")
+      yield* Effect.fork(GPTalk.generateText({ prompt: "Hi" }))
+      yield* TestClock.adjust("500 millis")
+      const error = yield* Fiber.join(call)
+      assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: "in use: [redacted], of [redacted]" })
+    }).pipe(MockClient.provide(client, { usageLimit: 1 }))
+  })
+})
