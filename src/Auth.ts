@@ -157,8 +157,8 @@ const makeWith = Effect.fnUntraced(function*(
   const ownSecrets = Secrets.ofSettings(settings)
   /** The tokens and the fingerprints of the latest 500 logins: a service may quote those of other calls. */
   const loginSecrets = new Secrets.Secrets([], 1000)
-  /** By the id of the session whose login is under way: they include those of all calls that wait for it. */
-  const secretsOf = new Map<number, Secrets.Secrets>()
+  /** What must not be said of a login, which includes the secrets of all calls that wait for it. */
+  const secretsOf = new WeakMap<Sessions.Login, Secrets.Secrets>()
 
   const login = Effect.fnUntraced(function*(secrets: Secrets.Secrets) {
     const fingerprint = yield* makeFingerprint
@@ -185,12 +185,9 @@ const makeWith = Effect.fnUntraced(function*(
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
   const startLogin = (session: Sessions.Session, secrets: Secrets.Secrets): Effect.Effect<void> =>
     Effect.exit(Effect.interruptible(login(secrets))).pipe(
-      Effect.tap((exit) => {
-        secretsOf.delete(session.id)
-        return modify((_) =>
-          Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id)
-        )
-      }),
+      Effect.tap((exit) =>
+        modify((_) => Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id))
+      ),
       Effect.flatMap((exit) => Deferred.done(session.login, Exit.map(exit, ({ token }) => token))),
       Effect.forkIn(scope)
     )
@@ -205,8 +202,8 @@ const makeWith = Effect.fnUntraced(function*(
         Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, login })),
         ({ loginReason, session }) => {
           if (session.token !== undefined) return Effect.succeed(session)
-          const secrets = secretsOf.get(session.id) ?? new Secrets.Secrets(ownSecrets)
-          secretsOf.set(session.id, secrets)
+          const secrets = secretsOf.get(session.login) ?? new Secrets.Secrets(ownSecrets)
+          secretsOf.set(session.login, secrets)
           secrets.include(callSecrets ?? loginSecrets)
           return loginReason === undefined
             ? Effect.succeed(session)
