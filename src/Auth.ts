@@ -188,7 +188,11 @@ const makeWith = Effect.fnUntraced(function*(
       Effect.tap((exit) =>
         modify((_) => Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id))
       ),
-      Effect.flatMap((exit) => Deferred.done(session.login, Exit.map(exit, ({ token }) => token))),
+      Effect.flatMap((exit) => {
+        // The session outlives its login, and must not keep prompts.
+        secretsOf.delete(session.login)
+        return Deferred.done(session.login, Exit.map(exit, ({ token }) => token))
+      }),
       Effect.forkIn(scope)
     )
 
