@@ -33,6 +33,13 @@ const RetryAfter = Schema.Option(Schema.Duration)
 
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
+/** Most loggers print an error as its JSON, which would lack what a class inherits. */
+const toJSON = (error: Error & { readonly isRetryable: boolean }): object => ({
+  ...error,
+  isRetryable: error.isRetryable,
+  message: error.message
+})
+
 /**
  * The request, or an option of the layer, does not match its schema. Nothing was sent. `issue` says what is wrong.
  *
@@ -44,6 +51,10 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
   { issue: Schema.String }
 ) {
   readonly isRetryable = false
+
+  override toJSON(): object {
+    return toJSON(this)
+  }
 
   override get message(): string {
     return `The request is not valid: ${this.issue}.`
@@ -61,6 +72,10 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
   { step: Step, status: Schema.Number }
 ) {
   readonly isRetryable = false
+
+  override toJSON(): object {
+    return toJSON(this)
+  }
 
   override get message(): string {
     return this.step === "login"
@@ -80,6 +95,10 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
   { step: Step, retryAfter: RetryAfter }
 ) {
   readonly isRetryable = true
+
+  override toJSON(): object {
+    return toJSON(this)
+  }
 
   override get message(): string {
     const when = Option.match(this.retryAfter, {
@@ -114,6 +133,10 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("effect-gptal
     return retryableStatuses.has(this.status)
   }
 
+  override toJSON(): object {
+    return toJSON(this)
+  }
+
   override get message(): string {
     const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
     const detail = this.detail === undefined ? "." : `: ${this.detail}`
@@ -145,6 +168,10 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
 ) {
   readonly isRetryable = true
 
+  override toJSON(): object {
+    return toJSON(this)
+  }
+
   override get message(): string {
     return `The connection to the service failed at ${this.step} (${this.cause.message || this.cause.name}): ` +
       "check that it, or the proxy in front of it, is running and that the url is right."
@@ -162,6 +189,10 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptal
   { step: Step, phase: Schema.Literal("response", "firstDelta", "idle"), after: Schema.Duration }
 ) {
   readonly isRetryable = true
+
+  override toJSON(): object {
+    return toJSON(this)
+  }
 
   override get message(): string {
     const missing = { response: "no answer", firstDelta: "no text", idle: "no further frame" }[this.phase]
@@ -183,6 +214,10 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("effect-gpt
 ) {
   readonly isRetryable = false
 
+  override toJSON(): object {
+    return toJSON(this)
+  }
+
   override get message(): string {
     return `The service broke the protocol at ${this.step}: ${this.issue}.`
   }
@@ -201,6 +236,10 @@ export class IncompleteReplyError
   )
 {
   readonly isRetryable = true
+
+  override toJSON(): object {
+    return toJSON(this)
+  }
 
   override get message(): string {
     return `The reply ended before it was complete, after ${this.text.length} characters.`

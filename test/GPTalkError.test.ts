@@ -115,6 +115,10 @@ describe("GPTalkError", () => {
       assert.strictEqual(caught, 503)
     }))
 
+  it.each(all)("has its sentence in the JSON that loggers print: %s", (error, isRetryable, message) => {
+    assert.deepInclude(JSON.parse(JSON.stringify(error)), { _tag: error._tag, isRetryable, message })
+  })
+
   it("is printed with its tag and its message", () => {
     assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered with an error at text (status 503).")
   })
