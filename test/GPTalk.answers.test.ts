@@ -9,10 +9,10 @@ const { provide } = MockClient
 const ask = GPTalk.generateText({ prompt: "Hi" })
 
 /** An answer whose body begins and never ends. */
-const endless = (status: number): MockClient.Handler => () => {
+const endless = (status: number, headers: Record<string, string> = {}): MockClient.Handler => () => {
   const source = new MockClient.Source()
   source.emit("{\"code\":")
-  return new Response(source.response.body, { status })
+  return new Response(source.response.body, { status, headers })
 }
 
 describe("GPTalk, what is answered", () => {
@@ -64,6 +64,19 @@ describe("GPTalk, what is answered", () => {
         assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ServiceError", status })
       }).pipe(provide(MockClient.make({ stream: endless(status) }), { retries: 0 })))
 
+    it.effect.each(["text/html", "application/json"])(
+      "stream, 200 of %s: is no stream, and not asked again",
+      (type) => {
+        const client = MockClient.make({ stream: endless(200, { "content-type": type }) })
+        return Effect.gen(function*() {
+          const fiber = yield* Effect.fork(Effect.flip(ask))
+          yield* TestClock.adjust("1 second")
+          assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProtocolError", step: "stream" })
+          assert.strictEqual(client.requests.length, 3)
+        }).pipe(provide(client))
+      }
+    )
+
     it.effect.each(["login", "text", "stream"] as const)(
       "%s, 503: is told, however short the timeout",
       (step) =>
@@ -71,7 +84,9 @@ describe("GPTalk, what is answered", () => {
           const fiber = yield* Effect.fork(Effect.flip(ask))
           yield* TestClock.adjust("250 millis")
           assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)))
-          assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ServiceError", step, status: 503, detail: undefined })
+          const error = yield* Fiber.join(fiber)
+          assert.deepInclude(error, { _tag: "ServiceError", step, status: 503 })
+          assert.notProperty(error, "detail")
         }).pipe(
           provide(MockClient.make({ [step]: endless(503) }), { retries: 0, timeouts: { response: "500 millis" } })
         )

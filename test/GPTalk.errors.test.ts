@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Ref, Schema, Stream } from "effect"
+import { Chunk, Effect, Equal, Exit, Ref, Schema, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
 import { always, ask, failWith, prompt, provide, visible } from "./utils/failWith.js"
@@ -77,7 +77,7 @@ describe("GPTalk errors", () => {
         const json = yield* encode(error)
         const decoded = yield* decode(json)
         assert.strictEqual(decoded.message, error.message)
-        assert.strictEqual(yield* encode(decoded), json)
+        assert.isTrue(Equal.equals(decoded, error))
       })
 
     it.effect.each(["99999999999999", "9".repeat(30), "1.5"])(
@@ -96,7 +96,7 @@ describe("GPTalk errors", () => {
     it.effect.each(["login", "text"] as const)("a code beyond all numbers at %s", (step) =>
       Effect.gen(function*() {
         const error = yield* failWith(step, always(() => new Response("{\"code\":1e999,\"msg\":\"busy\"}")))
-        assert.deepInclude(error, { _tag: "ServiceError", step, code: undefined, detail: "busy" })
+        assert.deepInclude(error, { _tag: "ServiceError", step, detail: "busy" })
         yield* assertComesBack(error)
       }))
   })

@@ -161,6 +161,7 @@ describe("GPTalk retries", () => {
       ["of a 503", 503, "7", 7000],
       ["of a 500", 500, "7", 7000],
       ["of exactly 60 seconds", 429, "60", 60_000],
+      ["of two headers", 429, "7, 9", 7000],
       ["of zero", 429, "0", 0],
       ["as a date", 429, "Thu, 01 Jan 1970 00:00:09 GMT", 9000],
       ["as a date that is past", 429, "Wed, 31 Dec 1969 23:59:00 GMT", 0]
@@ -187,7 +188,7 @@ describe("GPTalk retries", () => {
       })
     })
 
-    it.effect.each(["soon", "soon 5", "-1", "5 s"])("that cannot be read leaves the backoff: %s", (value) => {
+    it.effect.each(["soon", "soon 5", "-1", "5 s", "5;7"])("that cannot be read leaves the backoff: %s", (value) => {
       const client = after("text", status(429, { "retry-after": value }))
       return Effect.gen(function*() {
         assert.isTrue(Either.isRight(yield* run(client)))

@@ -33,8 +33,8 @@ export interface Answer {
 export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseError>
 
 /**
- * How long to wait for the body of an error. It only adds detail to a status that is already known, so the wait is
- * short: one second, or half of the response timeout if that is shorter.
+ * How long to wait for the body of an error. It only adds detail to what is already known, so the wait is short: one
+ * second, or half of the response timeout if that is shorter.
  */
 const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
   Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
@@ -69,6 +69,13 @@ const readText = (
   })
 }
 
+/** The body of an error; empty if it does not come in time, or not at all. */
+const readDetail = (answer: Answer): Effect.Effect<string> =>
+  readText(answer).pipe(
+    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
+    Effect.orElseSucceed(() => "")
+  )
+
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, step } = answer
   const { status } = response
@@ -77,10 +84,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   }
   const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
-  const text = yield* readText(answer).pipe(
-    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
-    Effect.orElseSucceed(() => "")
-  )
+  const text = yield* readDetail(answer)
   const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
   return yield* toServiceError(answer, json, Fault.errorFields(json), retryAfter)
 })
@@ -110,7 +114,8 @@ const toError = (answer: Answer, json: unknown, issue: string) => {
 }
 
 /**
- * The value of a JSON answer. An answer to `text` whose JSON has no `data` is marked as a refusal of the session.
+ * The value of a JSON answer. An answer to `text` whose JSON has no `data`, or nothing in it, is marked as a refusal of
+ * the session.
  *
  * @internal
  */
@@ -122,7 +127,8 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
       Either.flatMap(json, (json) => Either.mapLeft(decodeJson(json), describe)),
       (issue) => {
         const error = toError(answer, Either.getOrUndefined(json), issue)
-        return answer.step === "text" && Either.isRight(json) && !dataOf(json.right) ? markRefusal(error) : error
+        const isRefusal = answer.step === "text" && Either.isRight(json) && Fault.isNothing(dataOf(json.right))
+        return isRefusal ? markRefusal(error) : error
       }
     )
   })
@@ -144,7 +150,7 @@ export const isEventStream = (response: HttpClientResponse.HttpClientResponse): 
 export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError.GPTalkError> => {
   const { response } = answer
   if (!isOk(response.status)) return failure(answer)
-  return Effect.flatMap(readText(answer), (text) => {
+  return Effect.flatMap(readDetail(answer), (text) => {
     const json = Either.getOrUndefined(Json.parse(text))
     return Effect.fail(toError(answer, json, `expected an event stream, found ${otherType(response)}`))
   })

@@ -16,10 +16,15 @@ export interface ServiceFault {
 }
 
 const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
-const noErrors: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
+const nothing: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 
-const isError = (value: unknown): boolean =>
-  typeof value === "object" && value !== null ? Object.keys(value).length > 0 : !noErrors.includes(value)
+/**
+ * Whether a field says nothing: it is absent or empty, or all fields within it are.
+ *
+ * @internal
+ */
+export const isNothing = (value: unknown): boolean =>
+  (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) => nothing.includes(one))
 
 const isNonBlank = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
@@ -50,7 +55,7 @@ export const serviceFault = (json: unknown, hasContent = false): ServiceFault | 
   if (!Predicate.isRecord(json)) return undefined
   const fault = errorFields(json)
   const isSilent = (fault.code ?? (hasContent ? undefined : fault.detail)) === undefined
-  return !isError(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
+  return isNothing(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
 }
 
 /** @internal */
@@ -64,11 +69,14 @@ export const toServiceError = (
   }
 ): GPTalkError.ServiceError => {
   const redact = redactor(options.secrets.all)
+  const code = typeof fault.code === "string" ? redact(fault.code) : fault.code
+  const detail = redact(fault.detail ?? "")
+  // Fields that are left out, and not undefined, make equal errors equal.
   return new GPTalkError.ServiceError({
     step: options.step,
     status: options.status,
-    code: typeof fault.code === "string" ? redact(fault.code) : fault.code,
-    detail: fault.detail === undefined ? undefined : redact(fault.detail) || undefined,
+    ...(code === undefined ? {} : { code }),
+    ...(detail === "" ? {} : { detail }),
     retryAfter: options.retryAfter ?? Option.none()
   })
 }
@@ -83,7 +91,9 @@ const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
  */
 export const parseRetryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const value = header?.trim() ?? ""
-  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), maxSeconds)))
+  // Some clients join two headers with a comma.
+  const seconds = /^(\d+(?:\.\d+)?)(?:,|$)/.exec(value)?.[1]
+  if (seconds !== undefined) return Option.some(Duration.seconds(Math.min(Number(seconds), maxSeconds)))
   // The form that ends with the year names no time zone. Like the others, it means GMT.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
