@@ -1,6 +1,13 @@
-import { HttpClient, HttpLayerRouter, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  HttpClient,
+  type HttpClientResponse,
+  HttpLayerRouter,
+  HttpMiddleware,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
+import { Array as Arr, Cause, Context, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
@@ -271,6 +278,33 @@ describe("GPTalkTest", () => {
       const { arrayBuffer, text } = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
       assert.strictEqual(new TextDecoder().decode(yield* arrayBuffer), yield* text)
     }).pipe(Effect.provide(GPTalkTest.layerHttpClient())))
+
+  /** A program whose client reads each answer before GPTalk does. */
+  const readingFirst = <E>(
+    read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<unknown, E>,
+    options: GPTalkTest.Options
+  ) => {
+    const client = Layer.map(
+      GPTalkTest.layerHttpClient(options),
+      (context) =>
+        Context.make(
+          HttpClient.HttpClient,
+          HttpClient.tap(Context.get(context, HttpClient.HttpClient), (response) => Effect.orDie(read(response)))
+        )
+    )
+    return Effect.provide(program, Layer.provide(GPTalk.layer({ retries: 0 }), client))
+  }
+
+  it.effect("a text that was read before is the reply still, and only one is used", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* readingFirst((response) => response.text, { replies: ["1", "2"] }), "1")
+    }))
+
+  it.effect("a stream that was read before is gone, as on a network", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(readingFirst(({ stream }) => Stream.runDrain(stream), { replies: ["1", "2"] }))
+      assert.deepInclude(error, { _tag: "ConnectionError", step: "login" })
+    }))
 
   it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>
     Effect.gen(function*() {

@@ -155,7 +155,8 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
 
 /**
  * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
- * and on an error would lose what is not read yet.
+ * and on an error would lose what is not read yet. It runs once: like a body on a network, it is there only for the
+ * first who reads it, but a text that was read stays.
  *
  * @internal
  */
@@ -164,14 +165,23 @@ export const toClientResponse = (
   { body, headers, status }: Answer
 ): HttpClientResponse.HttpClientResponse => {
   const head = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
-  const stream = Stream.mapError(
-    body,
-    (cause) => new HttpClientError.ResponseError({ request, response: head, reason: "Decode", cause })
-  )
-  const text = Stream.mkString(Stream.decodeText(stream))
+  const toError = (cause: unknown) =>
+    new HttpClientError.ResponseError({ request, response: head, reason: "Decode", cause })
+  let reader: "stream" | "arrayBuffer" | undefined
+  const take = (by: typeof reader) =>
+    Stream.suspend(() => {
+      if (reader !== undefined) return Stream.fail(toError(new TypeError("the body was already read")))
+      reader = by
+      return Stream.mapError(body, toError)
+    })
   const arrayBuffer = Effect.flatMap(
-    Stream.runCollect(stream),
+    Stream.runCollect(take("arrayBuffer")),
     (pieces) => Effect.promise(() => new Blob(Array.from(pieces) as Array<BlobPart>).arrayBuffer())
-  )
-  return Object.create(head, { stream: { value: stream }, text: { value: text }, arrayBuffer: { value: arrayBuffer } })
+  ).pipe(Effect.cached, Effect.runSync)
+  const bytes = Effect.map(arrayBuffer, (buffer) => new Uint8Array(buffer))
+  return Object.create(head, {
+    stream: { value: Stream.suspend(() => reader === "arrayBuffer" ? Stream.fromEffect(bytes) : take("stream")) },
+    text: { value: Effect.map(bytes, (bytes) => new TextDecoder().decode(bytes)) },
+    arrayBuffer: { value: arrayBuffer }
+  })
 }
