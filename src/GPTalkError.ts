@@ -46,7 +46,7 @@ const toJSON = (error: Error & { readonly isRetryable: boolean }): object => ({
  * @since 0.1.0
  * @category errors
  */
-export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>("effect-gptalk/InvalidRequestError")(
+export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>("GPTalkInvalidRequestError")(
   "InvalidRequestError",
   { issue: Schema.String }
 ) {
@@ -67,7 +67,7 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
  * @since 0.1.0
  * @category errors
  */
-export class AuthenticationError extends Schema.TaggedError<AuthenticationError>("effect-gptalk/AuthenticationError")(
+export class AuthenticationError extends Schema.TaggedError<AuthenticationError>("GPTalkAuthenticationError")(
   "AuthenticationError",
   { step: Step, status: Schema.Number }
 ) {
@@ -90,7 +90,7 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
  * @since 0.1.0
  * @category errors
  */
-export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-gptalk/RateLimitError")(
+export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRateLimitError")(
   "RateLimitError",
   { step: Step, retryAfter: RetryAfter }
 ) {
@@ -119,7 +119,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("effect-g
  * @since 0.1.0
  * @category errors
  */
-export class ServiceError extends Schema.TaggedError<ServiceError>("effect-gptalk/ServiceError")(
+export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServiceError")(
   "ServiceError",
   {
     step: Step,
@@ -162,7 +162,7 @@ export const ConnectionCause = Schema.Struct({
  * @since 0.1.0
  * @category errors
  */
-export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect-gptalk/ConnectionError")(
+export class ConnectionError extends Schema.TaggedError<ConnectionError>("GPTalkConnectionError")(
   "ConnectionError",
   { step: Step, cause: ConnectionCause }
 ) {
@@ -184,7 +184,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("effect
  * @since 0.1.0
  * @category errors
  */
-export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptalk/TimeoutError")(
+export class TimeoutError extends Schema.TaggedError<TimeoutError>("GPTalkTimeoutError")(
   "TimeoutError",
   { step: Step, phase: Schema.Literal("response", "firstDelta", "idle"), after: Schema.Duration }
 ) {
@@ -208,7 +208,7 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("effect-gptal
  * @since 0.1.0
  * @category errors
  */
-export class ProtocolError extends Schema.TaggedError<ProtocolError>("effect-gptalk/ProtocolError")(
+export class ProtocolError extends Schema.TaggedError<ProtocolError>("GPTalkProtocolError")(
   "ProtocolError",
   { step: Step, issue: Schema.String }
 ) {
@@ -229,12 +229,10 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("effect-gpt
  * @since 0.1.0
  * @category errors
  */
-export class IncompleteReplyError
-  extends Schema.TaggedError<IncompleteReplyError>("effect-gptalk/IncompleteReplyError")(
-    "IncompleteReplyError",
-    { step: Step, text: Schema.String }
-  )
-{
+export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyError>("GPTalkIncompleteReplyError")(
+  "IncompleteReplyError",
+  { step: Step, text: Schema.String }
+) {
   readonly isRetryable = true
 
   override toJSON(): object {

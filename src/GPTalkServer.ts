@@ -76,29 +76,30 @@ type Writer = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, neve
  * The frames of a reply, all that are there at once as one piece. A failure, of whatever kind, ends it with an error
  * frame and without `[DONE]`.
  */
-const toFrames = (deltas: Stream.Stream<string, unknown>): Frames => {
-  const encoder = new FrameEncoder()
-  const write = (frames: Uint8Array) => Channel.write(Chunk.of(frames))
-  const writeAll = (deltas: ReadonlyArray<string>, from: number): Writer => {
-    let index = from
-    for (; index < deltas.length && encoder.size < batchSize; index++) {
-      if (deltas[index] !== "") encoder.add(deltas[index]!)
+const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
+  Channel.suspend(() => {
+    const encoder = new FrameEncoder()
+    const write = (frames: Uint8Array) => Channel.write(Chunk.of(frames))
+    const writeAll = (deltas: ReadonlyArray<string>, from: number): Writer => {
+      let index = from
+      for (; index < deltas.length && encoder.size < batchSize; index++) {
+        if (deltas[index] !== "") encoder.add(deltas[index]!)
+      }
+      const next = () => index < deltas.length ? writeAll(deltas, index) : writer
+      return encoder.size === 0 ? next() : Channel.flatMap(write(encoder.take()), next)
     }
-    const next = () => index < deltas.length ? writeAll(deltas, index) : writer
-    return encoder.size === 0 ? next() : Channel.flatMap(write(encoder.take()), next)
-  }
-  const writer: Writer = Channel.readWithCause({
-    onInput: (chunk: Chunk.Chunk<string>) => writeAll(Chunk.toReadonlyArray(chunk), 0),
-    onFailure: (cause: Cause.Cause<unknown>) =>
-      Channel.zipRight(
-        Channel.fromEffect(Effect.logError("The responder failed; the client got an error frame.", cause)),
-        write(errorFrame({ code: 500, msg: "The responder failed." }))
-      ),
-    onDone: () => write(doneFrame)
+    const writer: Writer = Channel.readWithCause({
+      onInput: (chunk: Chunk.Chunk<string>) => writeAll(Chunk.toReadonlyArray(chunk), 0),
+      onFailure: (cause: Cause.Cause<unknown>) =>
+        Channel.zipRight(
+          Channel.fromEffect(Effect.logError("The responder failed; the client got an error frame.", cause)),
+          write(errorFrame({ code: 500, msg: "The responder failed." }))
+        ),
+      onDone: () => write(doneFrame)
+    })
+    // Node sends the headers with the first bytes, and a client waits for these two for different times.
+    return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
   })
-  // Node sends the headers with the first bytes, and a client waits for these two for different times.
-  return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
-}
 
 /** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */
 const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean => {

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 export const Message = Schema.Struct({
   role: Schema.NonEmptyString,
   content: Schema.String
-}).annotations({ identifier: "Message", description: "a message with role and content" })
+}).annotations({ identifier: "GPTalkMessage", description: "a message with role and content" })
 
 /**
  * @since 0.1.0

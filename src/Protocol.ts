@@ -90,7 +90,7 @@ export const LoginRequest = Schema.Struct({
     Schema.pattern(/^[0-9a-f]{32}$/, { description: "32 lower-case hex digits" })
   ),
   platform: Schema.Literal("fingerprint")
-}).annotations({ identifier: "LoginRequest" })
+}).annotations({ identifier: "GPTalkLoginRequest" })
 
 /**
  * @since 0.1.0
@@ -109,7 +109,7 @@ export const LoginResponse = Schema.Struct({
     token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token that can stand in a header" })),
     expires_at: Schema.Finite
   })
-}).annotations({ identifier: "LoginResponse" })
+}).annotations({ identifier: "GPTalkLoginResponse" })
 
 /**
  * @since 0.1.0
@@ -136,7 +136,7 @@ export const TextRequest = Schema.Struct({
   temperature: Schema.Finite,
   ctx_msg_count: Schema.NonNegativeInt,
   created_at: Schema.Finite
-}).annotations({ identifier: "TextRequest" })
+}).annotations({ identifier: "GPTalkTextRequest" })
 
 /**
  * @since 0.1.0
@@ -152,7 +152,7 @@ export interface TextRequest extends Schema.Schema.Type<typeof TextRequest> {}
  */
 export const TextResponse = Schema.Struct({
   data: Schema.Struct({ token: Schema.NonEmptyString })
-}).annotations({ identifier: "TextResponse" })
+}).annotations({ identifier: "GPTalkTextResponse" })
 
 /**
  * @since 0.1.0
@@ -166,7 +166,7 @@ export interface TextResponse extends Schema.Schema.Type<typeof TextResponse> {}
  * @since 0.1.0
  * @category schemas
  */
-export const Frame = Schema.Struct({ content: Schema.String }).annotations({ identifier: "Frame" })
+export const Frame = Schema.Struct({ content: Schema.String }).annotations({ identifier: "GPTalkFrame" })
 
 /**
  * @since 0.1.0
@@ -183,7 +183,7 @@ export interface Frame extends Schema.Schema.Type<typeof Frame> {}
 export const ErrorBody = Schema.Struct({
   code: Schema.Number,
   msg: Schema.String
-}).annotations({ identifier: "ErrorBody" })
+}).annotations({ identifier: "GPTalkErrorBody" })
 
 /**
  * @since 0.1.0

@@ -27,7 +27,7 @@ import * as Responder from "./Responder.js"
  * @since 0.1.0
  * @category errors
  */
-export class ModelError extends Schema.TaggedError<ModelError>("effect-gptalk/ModelError")("ModelError", {
+export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError")("ModelError", {
   reason: Schema.String,
   status: Schema.optional(Schema.Number)
 }) {

@@ -1,6 +1,9 @@
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Option, Schema } from "effect"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
+import * as Message from "effect-gptalk/Message"
+import * as Protocol from "effect-gptalk/Protocol"
 
 const service = (status: number, fields: { code?: number | string; detail?: string } = {}) =>
   new GPTalkError.ServiceError({ step: "text", status, retryAfter: Option.none(), ...fields })
@@ -117,6 +120,17 @@ describe("GPTalkError", () => {
 
   it.each(all)("has its sentence in the JSON that loggers print: %s", (error, isRetryable, message) => {
     assert.deepInclude(JSON.parse(JSON.stringify(error)), { _tag: error._tag, isRetryable, message })
+  })
+
+  it("has names that OpenAPI allows, and that are no others' names", () => {
+    const endpoint = HttpApiEndpoint.post("ask", "/")
+      .setPayload(Message.Message)
+      .addSuccess(Protocol.Frame)
+      .addError(GPTalkError.GPTalkError)
+    const { components } = OpenApi.fromApi(HttpApi.make("api").add(HttpApiGroup.make("chat").add(endpoint)))
+    const names = Object.keys(components.schemas).filter((name) => !name.startsWith("HttpApi"))
+    assert.includeMembers(names, ["GPTalkMessage", "GPTalkFrame", ...all.map(([{ _tag }]) => `GPTalk${_tag}`)])
+    for (const name of names) assert.match(name, /^[\w.-]+$/)
   })
 
   it("is printed with its tag and its message", () => {
