@@ -160,7 +160,7 @@ const prepare = (
         temperature: temperature ?? 0,
         ctx_msg_count: contextMessages ?? 3
       },
-      words: messages?.map(({ content }) => content) ?? []
+      texts: messages?.map(({ content }) => content) ?? [prompt ?? ""]
     })
   })
 
@@ -206,6 +206,9 @@ export const make = Effect.fnUntraced(function*(
 /**
  * The deltas of the reply, as they arrive: never empty, always well-formed Unicode. Joined, they are the whole reply.
  * Nothing is sent until the stream runs, and each run sends its own requests.
+ *
+ * To try again after a failure, retry the effect that consumes the stream. `Stream.retry` begins its schedule anew with
+ * each first delta, and has no end with a reply that always breaks off.
  *
  * @since 0.1.0
  * @category accessors

@@ -103,7 +103,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRa
   override get message(): string {
     const when = Option.match(this.retryAfter, {
       onNone: () => "later",
-      onSome: (delay) => `in ${Duration.format(delay)}`
+      onSome: (delay) => Duration.greaterThan(delay, 0) ? `in ${Duration.format(delay)}` : "now"
     })
     return `The service is rate limiting requests (status 429 at ${this.step}): try again ${when}.`
   }
@@ -240,7 +240,8 @@ export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyErro
   }
 
   override get message(): string {
-    return `The reply ended before it was complete, after ${this.text.length} characters.`
+    const { length } = this.text
+    return `The reply ended before it was complete, after ${length} character${length === 1 ? "" : "s"}.`
   }
 }
 

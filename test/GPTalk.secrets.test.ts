@@ -151,6 +151,18 @@ describe("No secret of GPTalk is seen", () => {
     }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(own), Layer.provide(client.layer))))
   })
 
+  it.effect("of messages, but for the words that this package adds to them", () => {
+    const messages = ["be brief, please", "sing like a pirate"].map((content) => ({ role: "assistant", content }))
+    const client = MockClient.make({
+      text: ({ body }) => MockClient.json({ error: `no assistant for: ${body?.["content"]}` })
+    })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), {
+        detail: "no assistant for: Assistant: [redacted] Assistant: [redacted] Assistant:"
+      })
+    }).pipe(MockClient.provide(client))
+  })
+
   it.effect("but a header that gives no access is told", () => {
     const client = MockClient.make({ text: ({ headers }) => MockClient.json({ error: `no: ${headers["x-tenant"]}` }) })
     return Effect.gen(function*() {

@@ -33,6 +33,11 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
     "The service is rate limiting requests (status 429 at text): try again in 1m 30s."
   ],
   [
+    new GPTalkError.RateLimitError({ step: "text", retryAfter: Option.some(Duration.zero) }),
+    true,
+    "The service is rate limiting requests (status 429 at text): try again now."
+  ],
+  [
     new GPTalkError.RateLimitError({ step: "login", retryAfter: Option.none() }),
     true,
     "The service is rate limiting requests (status 429 at login): try again later."
@@ -64,6 +69,11 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
     new GPTalkError.IncompleteReplyError({ step: "stream", text: "Hello" }),
     true,
     "The reply ended before it was complete, after 5 characters."
+  ],
+  [
+    new GPTalkError.IncompleteReplyError({ step: "stream", text: "H" }),
+    true,
+    "The reply ended before it was complete, after 1 character."
   ]
 ]
 

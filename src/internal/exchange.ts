@@ -31,8 +31,8 @@ export interface Exchange {
 export interface Prepared {
   readonly dependencies: Attempt.Dependencies
   readonly question: Question
-  /** The messages that the question was made of: the service may quote one of them alone. */
-  readonly words: ReadonlyArray<string>
+  /** The prompt or the messages that the question was made of, without what this package adds, which is no secret. */
+  readonly texts: ReadonlyArray<string>
 }
 
 const longestRetryAfter = Duration.seconds(60)
@@ -99,9 +99,9 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
         Effect.map(() => Span.end(span, clock, exit))
       )
     Telemetry.annotateCall(span)
-    const { dependencies, question, words } = yield* prepared
+    const { dependencies, question, texts } = yield* prepared
     Telemetry.annotateRequest(span, question)
-    const secrets = new Secrets([question.content, question.prompt, ...words, ...dependencies.secrets])
+    const secrets = new Secrets([question.prompt, ...texts, ...dependencies.secrets])
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {
