@@ -165,6 +165,15 @@ describe("GPTalk errors", () => {
         assert.deepInclude(error, { step: "stream", ...expected })
       }))
 
+    it.effect("an answer whose type does not say that it is an error is one still, and not asked for again", () => {
+      const client = MockClient.make({ stream: () => new Response("{\"code\":1,\"msg\":\"gone\"}") })
+      return Effect.gen(function*() {
+        const fields = { _tag: "ServiceError", step: "stream", status: 200, code: 1, detail: "gone" } as const
+        assert.deepInclude(yield* Effect.flip(ask), fields)
+        assert.strictEqual(client.count("stream"), 1)
+      }).pipe(MockClient.provide(client))
+    })
+
     it.effect.each([
       "text/plain",
       "application/octet-stream",

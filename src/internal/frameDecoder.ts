@@ -69,11 +69,20 @@ export class FrameDecoder {
   readonly #shape = new FrameShape()
   /** What has arrived of the current line, without the beginning that repeats the shape. */
   #rest = new Bytes()
+  /** The last whole line that holds no frame. */
+  #other: Uint8Array = new Uint8Array(0)
   #isFirstLine = true
   readonly #maxFrameSize: number
 
   constructor(maxFrameSize: number) {
     this.#maxFrameSize = maxFrameSize
+  }
+
+  /** The error that the body is in place of a stream, though its type does not say so, if it has come to its end. */
+  get unframedFault(): Fault.ServiceFault | undefined {
+    if (this.goodFrames > 0) return undefined
+    const line = this.#rest.length > 0 ? this.#rest.bytes.subarray(0, this.#rest.length) : this.#other
+    return Fault.serviceFault(Either.getOrUndefined(Json.parse(new TextDecoder().decode(line))))
   }
 
   /** Reads the next bytes. Adds the deltas that they complete to `deltas`, and returns it. */
@@ -172,7 +181,10 @@ export class FrameDecoder {
   /** What follows `data:` on the line; `undefined` if it is another line, or means nothing. */
   #payload(line: Uint8Array): string | undefined {
     const match = this.#field(line)
-    if (match === null) return undefined
+    if (match === null) {
+      this.#other = line
+      return undefined
+    }
     if (match[1] !== undefined) return Protocol.done
     try {
       const payload = utf8.decode(line.subarray(match[0].length)).trim()

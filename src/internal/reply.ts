@@ -58,17 +58,23 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     return Effect.succeed(deltas)
   }
 
+  const failWith = (fault: Fault.ServiceFault) =>
+    Fault.toServiceError(fault, { step: "stream", status: body.status, secrets })
+
   const finish = (): Next => {
-    switch (decoder.outcome?._tag) {
+    const { outcome } = decoder
+    switch (outcome?._tag) {
       case "Done":
         isComplete = true
         return handOn(undefined)
       case "ServiceFault":
-        return Fault.toServiceError(decoder.outcome.fault, { step: "stream", status: body.status, secrets })
+        return failWith(outcome.fault)
       case "Malformed":
-        return new GPTalkError.ProtocolError({ step: "stream", issue: decoder.outcome.issue })
-      case undefined:
-        return incomplete()
+        return new GPTalkError.ProtocolError({ step: "stream", issue: outcome.issue })
+      case undefined: {
+        const fault = decoder.unframedFault
+        return fault === undefined ? incomplete() : failWith(fault)
+      }
     }
   }
 

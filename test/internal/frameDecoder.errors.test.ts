@@ -81,6 +81,26 @@ describe("FrameDecoder, frames that carry something else than text", () => {
     assert.deepStrictEqual([deltas, outcome as unknown], [[], { _tag: "ServiceFault", fault }])
   })
 
+  it.each([
+    ["without a line end", ["{\"code\":5,\"msg\":\"busy\"}"]],
+    ["with one", ["{\"code\":5,\"msg\":\"busy\"}\n"]],
+    ["in pieces", ["{\"code\":5,", "\"msg\":\"busy\"}\r\n\r\n"]],
+    ["beside frames that mean nothing", ["data: {}\n", "{\"code\":5,\"msg\":\"busy\"}\n"]]
+  ])("knows an error that is no frame, %s", (_, lines) => {
+    const { decoder, outcome } = decode(...lines)
+    assert.deepStrictEqual([outcome, decoder.unframedFault], [undefined, { code: 5, detail: "busy" }])
+  })
+
+  it.each([
+    ["nothing", []],
+    ["a comment", [": busy\n"]],
+    ["JSON of another kind", ["{\"status\":\"ok\"}\n"]],
+    ["an error that is cut short", ["{\"code\":5"]],
+    ["an error that comes after text", [frame("a"), "{\"code\":5,\"msg\":\"busy\"}\n"]]
+  ])("takes for none: %s", (_, lines) => {
+    assert.isUndefined(decode(...lines).decoder.unframedFault)
+  })
+
   it("an empty content with an error ends the reply on any frame, not only the first", () => {
     const json = "{\"content\":\"\",\"code\":500,\"msg\":\"busy\"}"
     const { outcome } = decode(frame(""), frame(""), frame("a"), `data: ${json}\n`, done)
