@@ -155,17 +155,23 @@ const makeWith = Effect.fnUntraced(function*(
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
   const ownSecrets = Secrets.ofSettings(settings)
-  /** The tokens and the fingerprints of the latest 500 logins: a service may quote those of other calls. */
-  const loginSecrets = new Secrets.Secrets([], 1000)
-  /** What must not be said of a login, which includes the secrets of all calls that wait for it. */
-  const secretsOf = new WeakMap<Sessions.Login, Secrets.Secrets>()
+  /** Those of the latest 100 logins: a service may quote them to calls that have another session. */
+  const latestSecrets = new Secrets.Secrets([], 100)
 
-  const login = Effect.fnUntraced(function*(secrets: Secrets.Secrets) {
+  const makeLogin = (): Sessions.Login => {
+    const secrets = new Secrets.Secrets()
+    latestSecrets.include(secrets)
+    const loginSecrets = new Secrets.Secrets(ownSecrets)
+    loginSecrets.include(secrets)
+    loginSecrets.include(latestSecrets)
+    return { login: Deferred.unsafeMake(FiberId.none), secrets, loginSecrets }
+  }
+
+  const login = Effect.fnUntraced(function*({ loginSecrets, secrets }: Sessions.Session) {
     const fingerprint = yield* makeFingerprint
     secrets.add(fingerprint)
-    loginSecrets.add(fingerprint)
     const requestScope = yield* Scope.make()
-    const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets }).pipe(
+    const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets ?? secrets }).pipe(
       // A client that cannot be interrupted is not waited for. The fiber that it runs in must not fail: that is logged.
       Effect.exit,
       Effect.disconnect,
@@ -176,42 +182,35 @@ const makeWith = Effect.fnUntraced(function*(
       }),
       Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
-    loginSecrets.add(answer.token)
+    secrets.add(answer.token)
     // The span sees what this ends with, so the token must be hidden by then.
     return { token: Redacted.make(answer.token), expiresAt: toMillis(answer.expires_at) }
   }, Effect.withSpan("GPTalk.login", Span.options))
 
   // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
   // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
-  const startLogin = (session: Sessions.Session, secrets: Secrets.Secrets): Effect.Effect<void> =>
-    Effect.exit(Effect.interruptible(login(secrets))).pipe(
+  const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
+    Effect.exit(Effect.interruptible(login(session))).pipe(
       Effect.tap((exit) =>
         modify((_) => Exit.isSuccess(exit) ? Sessions.issued(_, session.id, exit.value) : Sessions.drop(_, session.id))
       ),
-      Effect.flatMap((exit) => {
-        // The session outlives its login, and must not keep prompts.
-        secretsOf.delete(session.login)
-        return Deferred.done(session.login, Exit.map(exit, ({ token }) => token))
-      }),
+      Effect.flatMap((exit) => Deferred.done(session.login, Exit.map(exit, ({ token }) => token))),
       Effect.forkIn(scope)
     )
 
   const reserve = (from: number): Effect.Effect<Sessions.Session> =>
     Effect.withFiberRuntime((fiber) => {
       const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
-      const login = Deferred.unsafeMake<Redacted.Redacted<string>, GPTalkError>(FiberId.none)
       const callSecrets = fiber.getFiberRef(Secrets.ofCall)
-      callSecrets?.include(loginSecrets)
       return Effect.flatMap(
-        Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, login })),
+        Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, makeLogin })),
         ({ loginReason, session }) => {
-          if (session.token !== undefined) return Effect.succeed(session)
-          const secrets = secretsOf.get(session.login) ?? new Secrets.Secrets(ownSecrets)
-          secretsOf.set(session.login, secrets)
-          secrets.include(callSecrets ?? loginSecrets)
+          callSecrets?.include(latestSecrets)
+          callSecrets?.include(session.secrets)
+          if (callSecrets !== undefined) session.loginSecrets?.include(callSecrets)
           return loginReason === undefined
             ? Effect.succeed(session)
-            : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session, secrets)), session)
+            : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)
         }
       )
     })

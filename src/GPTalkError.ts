@@ -33,9 +33,9 @@ const RetryAfter = Schema.Option(Schema.Duration)
 
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-/** Most loggers print an error as its JSON, which would lack what a class inherits. */
-const toJSON = (error: Error & { readonly isRetryable: boolean }): object => ({
-  ...error,
+/** Most loggers print an error as its JSON, which would be its fields alone. */
+const toJSON = (error: Error & { readonly isRetryable: boolean }, fields: unknown): object => ({
+  ...Object(fields),
   isRetryable: error.isRetryable,
   message: error.message
 })
@@ -53,7 +53,7 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
   readonly isRetryable = false
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -74,7 +74,7 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
   readonly isRetryable = false
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -97,7 +97,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRa
   readonly isRetryable = true
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -134,7 +134,7 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServic
   }
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -169,7 +169,7 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("GPTalk
   readonly isRetryable = true
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -191,7 +191,7 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("GPTalkTimeou
   readonly isRetryable = true
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -215,7 +215,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("GPTalkProt
   readonly isRetryable = false
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {
@@ -236,7 +236,7 @@ export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyErro
   readonly isRetryable = true
 
   override toJSON(): object {
-    return toJSON(this)
+    return toJSON(this, super.toJSON())
   }
 
   override get message(): string {

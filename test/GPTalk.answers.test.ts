@@ -64,6 +64,22 @@ describe("GPTalk, what is answered", () => {
         assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ServiceError", status })
       }).pipe(provide(MockClient.make({ stream: endless(status) }), { retries: 0 })))
 
+    it.effect("stream, 200 of JSON: is asked again when the connection breaks", () => {
+      const broken: MockClient.Handler = () => {
+        const source = new MockClient.Source()
+        source.break()
+        return new Response(source.response.body, { headers: { "content-type": "application/json" } })
+      }
+      const client = MockClient.make({
+        stream: (received, index) => index === 0 ? broken(received, index) : MockClient.defaults.stream(received, index)
+      })
+      return Effect.gen(function*() {
+        const fiber = yield* Effect.fork(ask)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(fiber), "Hello!")
+      }).pipe(provide(client))
+    })
+
     it.effect.each(["text/html", "application/json"])(
       "stream, 200 of %s: is no stream, and not asked again",
       (type) => {

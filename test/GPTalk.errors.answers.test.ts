@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, TestClock } from "effect"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
-import { always, ask, failWith, provide, visible } from "./utils/failWith.js"
+import { always, ask, failWith, visible } from "./utils/failWith.js"
 import * as MockClient from "./utils/mockClient.js"
+
+const { provideOnce: provide } = MockClient
 
 describe("GPTalk errors", () => {
   describe("JSON answers", () => {

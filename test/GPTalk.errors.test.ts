@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Equal, Exit, Ref, Schema, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkError from "effect-gptalk/GPTalkError"
-import { always, ask, failWith, prompt, provide, visible } from "./utils/failWith.js"
+import { always, ask, failWith, prompt, visible } from "./utils/failWith.js"
 import * as MockClient from "./utils/mockClient.js"
+
+const { provideOnce: provide } = MockClient
 
 const lines = (...lines: ReadonlyArray<string>) => always(() => MockClient.eventStream(...lines.map((_) => `${_}\n`)))
 
@@ -77,6 +79,7 @@ describe("GPTalk errors", () => {
         const json = yield* encode(error)
         const decoded = yield* decode(json)
         assert.strictEqual(decoded.message, error.message)
+        assert.strictEqual(yield* encode(decoded), json)
         assert.isTrue(Equal.equals(decoded, error))
       })
 

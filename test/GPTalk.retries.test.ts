@@ -162,6 +162,7 @@ describe("GPTalk retries", () => {
       ["of a 500", 500, "7", 7000],
       ["of exactly 60 seconds", 429, "60", 60_000],
       ["of two headers", 429, "7, 9", 7000],
+      ["of two dates", 429, "Thu, 01 Jan 1970 00:00:09 GMT, Thu, 01 Jan 1970 00:00:30 GMT", 9000],
       ["of zero", 429, "0", 0],
       ["as a date", 429, "Thu, 01 Jan 1970 00:00:09 GMT", 9000],
       ["as a date that is past", 429, "Wed, 31 Dec 1969 23:59:00 GMT", 0]

@@ -59,6 +59,21 @@ describe("No secret of another call of GPTalk is seen", () => {
     }).pipe(MockClient.provide(client, { usageLimit: 1 }))
   })
 
+  it.effect("and its own is not either, however many sessions there are", () => {
+    const client = MockClient.make({
+      text: ({ headers }) => {
+        const index = Number(headers["authorization"]?.split("-").at(-1))
+        return MockClient.json({ msg: `device ${fingerprint(client, index)} is blocked` }, { status: 400 })
+      }
+    })
+    return Effect.gen(function*() {
+      const calls = Array.from({ length: 150 }, () => Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
+      for (const error of yield* Effect.all(calls, { concurrency: "unbounded" })) {
+        assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: "device [redacted] is blocked" })
+      }
+    }).pipe(MockClient.provide(client, { usageLimit: 1 }))
+  })
+
   it.effect("in what text says of a session that was issued later", () => {
     const client = MockClient.make({
       login,

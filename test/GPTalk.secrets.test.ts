@@ -158,9 +158,28 @@ describe("No secret of GPTalk is seen", () => {
     })
     return Effect.gen(function*() {
       assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), {
-        detail: "no assistant for: Assistant: [redacted] Assistant: [redacted] Assistant:"
+        detail: "no assistant for: Assistant: [redacted] Assistant:[redacted] Assistant:"
       })
     }).pipe(MockClient.provide(client))
+  })
+
+  it.effect("of messages with roles of the program's own", () => {
+    const messages = ["alice.smith@example.com", "bob.jones@example.com"].map((role) => ({ role, content: "Hi" }))
+    const client = MockClient.make({ text: ({ body }) => MockClient.json({ error: body?.["content"] }) })
+    return Effect.gen(function*() {
+      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), { detail: "[redacted] Assistant:" })
+    }).pipe(MockClient.provide(client))
+  })
+
+  it.effect.each(["name", "code", "message"])("in the %s of an error of the client", (field) => {
+    const text: MockClient.Handler = ({ headers }) =>
+      Effect.fail(Object.assign(new Error("no"), { [field]: headers["authorization"] }))
+    return Effect.gen(function*() {
+      const error = yield* failWith("text", text)
+      assert.strictEqual(error._tag, "ConnectionError")
+      assert.include(visible(error), "[redacted]")
+      assert.notMatch(visible(error), secrets)
+    })
   })
 
   it.effect("but a header that gives no access is told", () => {

@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
-import { ask, failure, isRunning, provide, timeout, withSource } from "./utils/timedCalls.js"
+import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
+
+const { provideOnce: provide } = MockClient
 
 describe("GPTalk timeouts", () => {
   describe("firstDelta", () => {

@@ -5,7 +5,9 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import { around } from "./utils/auths.js"
 import { pause } from "./utils/eventually.js"
 import * as MockClient from "./utils/mockClient.js"
-import { ask, failure, isRunning, provide, timeout, withSource } from "./utils/timedCalls.js"
+import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
+
+const { provideOnce: provide } = MockClient
 
 /** A JSON answer of which only a part comes. */
 const half = (): Response => {

@@ -107,8 +107,8 @@ describe("GPTalkError", () => {
   it.each(all)("comes back from JSON the same: %s", (error) => {
     const json = JSON.stringify(Schema.encodeSync(GPTalkError.GPTalkError)(error))
     const decoded = Schema.decodeUnknownSync(GPTalkError.GPTalkError)(JSON.parse(json))
-    assert.deepStrictEqual(decoded, error)
-    assert.strictEqual(decoded.message, error.message)
+    assert.strictEqual(decoded.constructor, error.constructor)
+    assert.deepStrictEqual(decoded.toJSON(), error.toJSON())
   })
 
   it("an exit with any of them comes back from JSON the same", () => {
@@ -116,7 +116,10 @@ describe("GPTalkError", () => {
     for (const [error] of all) {
       const exit = Exit.fail(error)
       const decoded = Schema.decodeUnknownSync(schema)(JSON.parse(JSON.stringify(Schema.encodeSync(schema)(exit))))
-      assert.deepStrictEqual(Exit.isFailure(decoded) && Cause.squash(decoded.cause), error)
+      assert(Exit.isFailure(decoded))
+      const failure = Cause.squash(decoded.cause)
+      assert.strictEqual((failure as typeof error).constructor, error.constructor)
+      assert.deepStrictEqual((failure as typeof error).toJSON(), error.toJSON())
     }
   })
 
@@ -128,8 +131,17 @@ describe("GPTalkError", () => {
       assert.strictEqual(caught, 503)
     }))
 
-  it.each(all)("has its sentence in the JSON that loggers print: %s", (error, isRetryable, message) => {
-    assert.deepInclude(JSON.parse(JSON.stringify(error)), { _tag: error._tag, isRetryable, message })
+  it.each(all)("has its fields and its sentence in the JSON that loggers print: %s", (error, isRetryable, message) => {
+    const { _tag, ...fields } = Schema.encodeSync(GPTalkError.GPTalkError)(error)
+    const json = JSON.parse(JSON.stringify(error)) as Record<string, unknown>
+    assert.deepInclude(json, { _tag, isRetryable, message })
+    assert.containsAllKeys(json, Object.keys(fields))
+  })
+
+  it("has in that JSON what broke a connection", () => {
+    const cause = { name: "Error", code: "ECONNREFUSED", message: "connect ECONNREFUSED" }
+    const error = new GPTalkError.ConnectionError({ step: "login", cause })
+    assert.deepInclude(JSON.parse(JSON.stringify(error)), { cause })
   })
 
   it("has names that OpenAPI allows, and that are no others' names", () => {

@@ -300,9 +300,14 @@ describe("GPTalkTest", () => {
       assert.strictEqual(yield* readingFirst((response) => response.text, { replies: ["1", "2"] }), "1")
     }))
 
-  it.effect("a stream that was read before is gone, as on a network", () =>
+  it.effect.each<readonly [string, (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<unknown, Error>]>(
+    [
+      ["a stream", ({ stream }) => Stream.runDrain(stream)],
+      ["an array buffer", ({ arrayBuffer }) => arrayBuffer]
+    ]
+  )("%s that was read before is gone, as on a network", ([_, read]) =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(readingFirst(({ stream }) => Stream.runDrain(stream), { replies: ["1", "2"] }))
+      const error = yield* Effect.flip(readingFirst(read, { replies: ["1", "2"] }))
       assert.deepInclude(error, { _tag: "ConnectionError", step: "login" })
     }))
 

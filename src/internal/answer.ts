@@ -69,12 +69,13 @@ const readText = (
   })
 }
 
-/** The body of an error; empty if it does not come in time, or not at all. */
-const readDetail = (answer: Answer): Effect.Effect<string> =>
-  readText(answer).pipe(
-    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
-    Effect.orElseSucceed(() => "")
-  )
+/** The body of an error; empty if it does not come in time. */
+const readDetail = (answer: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
+  Effect.timeoutTo(readText(answer), {
+    duration: errorBodyTimeout(answer.settings.timeouts.response),
+    onSuccess: (text) => text,
+    onTimeout: () => ""
+  })
 
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, step } = answer
@@ -84,7 +85,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   }
   const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
-  const text = yield* readDetail(answer)
+  const text = yield* Effect.orElseSucceed(readDetail(answer), () => "")
   const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
   return yield* toServiceError(answer, json, Fault.errorFields(json), retryAfter)
 })

@@ -31,7 +31,7 @@ export interface Exchange {
 export interface Prepared {
   readonly dependencies: Attempt.Dependencies
   readonly question: Question
-  /** The prompt or the messages that the question was made of, without what this package adds, which is no secret. */
+  /** The texts of the question that are secret: a service may quote one message alone. */
   readonly texts: ReadonlyArray<string>
 }
 

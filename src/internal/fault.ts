@@ -26,6 +26,9 @@ const nothing: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 export const isNothing = (value: unknown): boolean =>
   (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) => nothing.includes(one))
 
+const isError = (value: unknown): boolean =>
+  !isNothing(value) && !(Predicate.isRecord(value) && successCodes.includes(value["code"]))
+
 const isNonBlank = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
 const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isNonBlank(value)
@@ -55,7 +58,7 @@ export const serviceFault = (json: unknown, hasContent = false): ServiceFault | 
   if (!Predicate.isRecord(json)) return undefined
   const fault = errorFields(json)
   const isSilent = (fault.code ?? (hasContent ? undefined : fault.detail)) === undefined
-  return isNothing(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
+  return !isError(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
 }
 
 /** @internal */
@@ -70,7 +73,7 @@ export const toServiceError = (
 ): GPTalkError.ServiceError => {
   const redact = redactor(options.secrets.all)
   const code = typeof fault.code === "string" ? redact(fault.code) : fault.code
-  const detail = redact(fault.detail ?? "")
+  const detail = fault.detail === undefined ? "" : redact(fault.detail)
   // Fields that are left out, and not undefined, make equal errors equal.
   return new GPTalkError.ServiceError({
     step: options.step,
@@ -90,10 +93,9 @@ const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
  * @internal
  */
 export const parseRetryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
-  const value = header?.trim() ?? ""
-  // Some clients join two headers with a comma.
-  const seconds = /^(\d+(?:\.\d+)?)(?:,|$)/.exec(value)?.[1]
-  if (seconds !== undefined) return Option.some(Duration.seconds(Math.min(Number(seconds), maxSeconds)))
+  // Some clients join two headers with a comma. The first of them counts.
+  const value = header?.trim().replace(/^([\d.]+|.*?GMT),.*$/i, "$1") ?? ""
+  if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), maxSeconds)))
   // The form that ends with the year names no time zone. Like the others, it means GMT.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
@@ -153,8 +155,13 @@ export const toConnectionError = (
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
   const redact = redactor(options.secrets.all)
   const clean = (value: unknown) => typeof value === "string" ? redact(value) : undefined
+  const cleanCode = clean(code)
   return new GPTalkError.ConnectionError({
     step: options.step,
-    cause: { name: clean(name) ?? "Error", code: clean(code), message: clean(message) ?? "" }
+    cause: {
+      name: clean(name) ?? "Error",
+      ...(cleanCode === undefined ? {} : { code: cleanCode }),
+      message: clean(message) ?? ""
+    }
   })
 }

@@ -16,8 +16,8 @@ const kind = (value: unknown): string => {
 
 const expected = (ast: AST.AST): string =>
   String(
-    ast.annotations[AST.DescriptionAnnotationId] ?? ast.annotations[AST.IdentifierAnnotationId] ??
-      (AST.isTypeLiteral(ast) ? "an object" : ast)
+    ast.annotations[AST.DescriptionAnnotationId] ??
+      (AST.isTypeLiteral(ast) ? "an object" : ast.annotations[AST.IdentifierAnnotationId] ?? ast)
   )
 
 const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {

@@ -155,8 +155,8 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
 
 /**
  * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
- * and on an error would lose what is not read yet. It runs once: like a body on a network, it is there only for the
- * first who reads it, but a text that was read stays.
+ * and on an error would lose what is not read yet. It runs once: like a body on a network, it is there for the first
+ * who reads it, and only a text that was read stays.
  *
  * @internal
  */
@@ -167,21 +167,21 @@ export const toClientResponse = (
   const head = HttpClientResponse.fromWeb(request, new Response(null, { status, headers }))
   const toError = (cause: unknown) =>
     new HttpClientError.ResponseError({ request, response: head, reason: "Decode", cause })
-  let reader: "stream" | "arrayBuffer" | undefined
-  const take = (by: typeof reader) =>
-    Stream.suspend(() => {
-      if (reader !== undefined) return Stream.fail(toError(new TypeError("the body was already read")))
-      reader = by
-      return Stream.mapError(body, toError)
-    })
+  let isTaken = false
+  let hasText = false
+  const once = Stream.suspend(() => {
+    if (isTaken) return Stream.fail(toError(new TypeError("the body was already read")))
+    isTaken = true
+    return Stream.mapError(body, toError)
+  })
   const arrayBuffer = Effect.flatMap(
-    Stream.runCollect(take("arrayBuffer")),
+    Stream.runCollect(once),
     (pieces) => Effect.promise(() => new Blob(Array.from(pieces) as Array<BlobPart>).arrayBuffer())
   ).pipe(Effect.cached, Effect.runSync)
-  const bytes = Effect.map(arrayBuffer, (buffer) => new Uint8Array(buffer))
-  return Object.create(head, {
-    stream: { value: Stream.suspend(() => reader === "arrayBuffer" ? Stream.fromEffect(bytes) : take("stream")) },
-    text: { value: Effect.map(bytes, (bytes) => new TextDecoder().decode(bytes)) },
-    arrayBuffer: { value: arrayBuffer }
+  const text = Effect.suspend(() => {
+    hasText = true
+    return Effect.map(arrayBuffer, (buffer) => new TextDecoder().decode(buffer))
   })
+  const stream = Stream.suspend(() => hasText ? Stream.encodeText(Stream.fromEffect(text)) : once)
+  return Object.create(head, { stream: { value: stream }, text: { value: text }, arrayBuffer: { value: arrayBuffer } })
 }

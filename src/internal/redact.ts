@@ -95,12 +95,12 @@ export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
 
 /**
  * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found
- * there.
+ * there. To look for a far shorter one would cost more than it saves.
  */
 const withoutParts = (secrets: ReadonlyArray<string>): ReadonlyArray<string> => {
   const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")
   return [...new Set(secrets)].filter((secret) =>
-    secret === longest || secret.length < shortestPiece || !longest.includes(secret)
+    secret === longest || secret.length < Math.max(shortestPiece, longest.length / 32) || !longest.includes(secret)
   )
 }
 

@@ -6,29 +6,38 @@ import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import type { Settings } from "./settings.js"
 
-/** @internal */
+/**
+ * The secrets of one party, such as a call or a login, and those of others that it has to do with.
+ *
+ * @internal
+ */
 export class Secrets {
   readonly #own: Array<string>
-  readonly #most: number
-  readonly #others: Array<Secrets> = []
+  readonly #others = new Set<Secrets>()
+  readonly #mostOthers: number
 
-  /** Beyond `most`, the oldest are forgotten. */
-  constructor(own: ReadonlyArray<string>, most = Infinity) {
+  /** Of more than `mostOthers`, the first are forgotten. */
+  constructor(own: ReadonlyArray<string> = [], mostOthers = Infinity) {
     this.#own = [...own]
-    this.#most = most
+    this.#mostOthers = mostOthers
   }
 
   add(secret: string): void {
-    if (this.#own.push(secret) > this.#most) this.#own.shift()
+    this.#own.push(secret)
   }
 
-  /** What the others have now, and what they get later. */
+  /** What the others have now, and what they get later. They may include these in turn. */
   include(others: Secrets): void {
-    this.#others.push(others)
+    this.#others.add(others)
+    const [first] = this.#others
+    if (first !== undefined && this.#others.size > this.#mostOthers) this.#others.delete(first)
   }
 
   get all(): ReadonlyArray<string> {
-    return [...this.#own, ...this.#others.flatMap(({ all }) => all)]
+    const parties = new Set<Secrets>([this])
+    // This goes through those too that are added on the way.
+    for (const party of parties) for (const other of party.#others) parties.add(other)
+    return [...parties].flatMap((party) => party.#own)
   }
 }
 

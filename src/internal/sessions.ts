@@ -3,17 +3,30 @@
  * that the rules can be read and tested without effects.
  */
 import type * as Deferred from "effect/Deferred"
+import type { LazyArg } from "effect/Function"
 import type * as Redacted from "effect/Redacted"
 import type { GPTalkError } from "../GPTalkError.js"
+import type { Secrets } from "./secrets.js"
+
+/**
+ * A login under way.
+ *
+ * @internal
+ */
+export interface Login {
+  readonly login: Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
+  /** Its fingerprint, and the token that it gives. */
+  readonly secrets: Secrets
+  /** What must not be said of it: also what the calls have sent that wait for it. */
+  readonly loginSecrets: Secrets
+}
 
 /** @internal */
-export type Login = Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
-
-/** @internal */
-export interface Session {
+export interface Session extends Omit<Login, "loginSecrets"> {
   /** The order in which the logins began. */
   readonly id: number
-  readonly login: Login
+  /** `undefined` when the login has ended: a session must not keep the prompts of its first calls. */
+  readonly loginSecrets: Secrets | undefined
   /** The token from the login; `undefined` while that is under way. */
   readonly token: Redacted.Redacted<string> | undefined
   /** Unix milliseconds; `undefined` while the login is under way. */
@@ -60,7 +73,7 @@ export const newest = (sessions: Sessions): Session | undefined =>
  */
 export const reserve = (
   sessions: Sessions,
-  options: { readonly now: number; readonly limit: number; readonly from: number; readonly login: Login }
+  options: { readonly now: number; readonly limit: number; readonly from: number; readonly makeLogin: LazyArg<Login> }
 ): readonly [Reservation, Sessions] => {
   const last = newest(sessions)
   const live = sessions.all.filter((session) =>
@@ -72,8 +85,8 @@ export const reserve = (
   const free = usable.find(({ token }) => token !== undefined) ?? usable[0]
   const session = free ??
     {
+      ...options.makeLogin(),
       id: sessions.nextId,
-      login: options.login,
       token: undefined,
       expiresAt: undefined,
       used: 0,
@@ -108,7 +121,7 @@ const update = (sessions: Sessions, id: number, f: (session: Session) => Session
 
 /** @internal */
 export const issued = (sessions: Sessions, id: number, answer: Pick<Session, "token" | "expiresAt">): Sessions =>
-  update(sessions, id, (session) => ({ ...session, ...answer }))
+  update(sessions, id, (session) => ({ ...session, ...answer, loginSecrets: undefined }))
 
 /** @internal */
 export const keep = (sessions: Sessions, id: number): Sessions =>

@@ -34,7 +34,7 @@ describe("Fault", () => {
       ["by itself", refused],
       ["as a cause", new Error("outer", { cause: refused })]
     ])("the reason of an error of the platform %s, and not from its message with the URL", (_, error) => {
-      assert.deepStrictEqual(causeOf(error), { name: "Error", code: undefined, message: "Transport" })
+      assert.deepStrictEqual(causeOf(error), { name: "Error", message: "Transport" })
     })
 
     it("the words that an error of the platform has for a cause", () => {
@@ -46,7 +46,7 @@ describe("Fault", () => {
     it.each<readonly [string, unknown]>([["nothing", undefined], ["a number", 7], ["an object", {}]])(
       "nothing where %s is thrown",
       (_, error) => {
-        assert.deepStrictEqual(causeOf(error), { name: "Error", code: undefined, message: "" })
+        assert.deepStrictEqual(causeOf(error), { name: "Error", message: "" })
       }
     )
 
@@ -82,6 +82,10 @@ describe("Fault", () => {
     it("takes them for none beside the content of a frame, though that is empty", () => {
       assert.isUndefined(Fault.serviceFault(told, true))
     })
+  })
+
+  it.each([0, 200, "0"])("serviceFault: a code of %s within the error is none", (code) => {
+    assert.isUndefined(Fault.serviceFault({ error: { code, message: "success" } }))
   })
 
   describe("toServiceError", () => {

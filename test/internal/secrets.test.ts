@@ -12,15 +12,19 @@ describe("Secrets", () => {
     assert.sameMembers([...other.all], ["b", "d"])
   })
 
-  it("are the latest, where there is a limit", () => {
-    const secrets = new Secrets([], 2)
-    for (const secret of ["a", "b", "c"]) secrets.add(secret)
-    assert.deepStrictEqual(secrets.all, ["b", "c"])
+  it("are told once, in whatever way they are included", () => {
+    const [one, other, third] = [new Secrets(["a"]), new Secrets(["b"]), new Secrets(["c"])]
+    one.include(other)
+    one.include(other)
+    one.include(third)
+    other.include(third)
+    third.include(one)
+    for (const secrets of [one, other, third]) assert.sameMembers([...secrets.all], ["a", "b", "c"])
   })
 
-  it("are not forgotten where there is none, however many there are at first", () => {
-    const secrets = new Secrets(Array.from({ length: 2_000 }, (_, index) => `${index}`))
-    secrets.add("last")
-    assert.strictEqual(secrets.all.length, 2_001)
+  it("are their own and those of the latest others, where there is a limit", () => {
+    const secrets = new Secrets(["a", "b", "c"], 2)
+    for (const secret of ["d", "e", "f"]) secrets.include(new Secrets([secret]))
+    assert.sameMembers([...secrets.all], ["a", "b", "c", "e", "f"])
   })
 })

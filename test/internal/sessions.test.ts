@@ -1,13 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, FiberId, Redacted } from "effect"
 import * as fc from "fast-check"
+import { Secrets } from "../../src/internal/secrets.js"
 import * as Sessions from "../../src/internal/sessions.js"
 
 const limit = 2
 
 /** Reserves a use at a moment. */
 const reserve = (sessions: Sessions.Sessions, now = 0, from = 0) =>
-  Sessions.reserve(sessions, { now, limit, from, login: Deferred.unsafeMake(FiberId.none) })
+  Sessions.reserve(sessions, {
+    now,
+    limit,
+    from,
+    makeLogin: () => ({
+      login: Deferred.unsafeMake(FiberId.none),
+      secrets: new Secrets(),
+      loginSecrets: new Secrets()
+    })
+  })
 
 const issue = (sessions: Sessions.Sessions, id: number, expiresAt = 100) =>
   Sessions.issued(sessions, id, { token: Redacted.make(`token-${id}`), expiresAt })

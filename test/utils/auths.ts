@@ -1,3 +1,6 @@
+/**
+ * `Auth`s of other kinds than the package's.
+ */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer, Option } from "effect"
 import * as Auth from "effect-gptalk/Auth"

@@ -3,10 +3,8 @@
  */
 import { Cause, Effect } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { inspect } from "node:util"
 import * as MockClient from "./mockClient.js"
-
-export const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  MockClient.provide(client, { retries: 0, ...options })
 
 export const prompt = "a prompt that nobody must see"
 
@@ -14,10 +12,10 @@ export const ask = GPTalk.generateText({ prompt, systemPrompt: "a system prompt 
 
 /** How a call fails when a step is answered so. */
 export const failWith = (step: MockClient.Step, answer: MockClient.Handler, options?: GPTalk.Options) =>
-  Effect.flip(ask).pipe(provide(MockClient.make({ [step]: answer }), options))
+  Effect.flip(ask).pipe(MockClient.provideOnce(MockClient.make({ [step]: answer }), options))
 
 export const always = (response: () => Response): MockClient.Handler => () => response()
 
 /** Everything that can be seen of an error. */
 export const visible = (error: unknown): string =>
-  [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error)), (error as Error).stack].join("\n")
+  [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error)), inspect(error, { depth: 20 })].join("\n")

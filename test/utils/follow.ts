@@ -1,3 +1,6 @@
+/**
+ * A stream whose deltas a test takes one at a time.
+ */
 import { Effect, Queue, Stream } from "effect"
 
 /** Runs the stream, and gives its deltas one by one. */

@@ -1,3 +1,6 @@
+/**
+ * What a server leaves behind in the log and in spans.
+ */
 import { Cause, Effect, HashMap, Layer, Logger, LogLevel } from "effect"
 import * as Spans from "./spans.js"
 

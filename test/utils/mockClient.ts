@@ -137,5 +137,8 @@ export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockCli
 export const provide = (client: MockClient, options?: GPTalk.Options) =>
   Effect.provide(Layer.provide(GPTalk.layer(options), client.layer))
 
+/** GPTalk over this client, without retries. */
+export const provideOnce = (client: MockClient, options?: GPTalk.Options) => provide(client, { retries: 0, ...options })
+
 /** A service whose reply is written by the test. */
 export const streaming = (source: Source): MockClient => make({ stream: () => source.response })

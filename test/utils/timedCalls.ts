@@ -5,9 +5,6 @@ import { Duration, Effect, Fiber, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./mockClient.js"
 
-export const provide = (client: MockClient.MockClient, options?: GPTalk.Options) =>
-  MockClient.provide(client, { retries: 0, ...options })
-
 export const ask = GPTalk.generateText({ prompt: "Hi" })
 
 /** How the call failed, if it is over. */
@@ -35,5 +32,5 @@ export const timeout = (
 export const withSource = (options?: GPTalk.Options) => {
   const source = new MockClient.Source()
   const client = MockClient.make({ stream: () => source.response })
-  return { source, provide: provide(client, options) }
+  return { source, provide: MockClient.provideOnce(client, options) }
 }

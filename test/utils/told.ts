@@ -28,7 +28,7 @@ export const told = <A, E>(program: Effect.Effect<A, E, GPTalk.GPTalk>, { gptalk
 export const toldBy = <A, E>(client: MockClient.MockClient, program: Effect.Effect<A, E, GPTalk.GPTalk>) =>
   record(Effect.provide(program, Layer.provide(GPTalk.layer(), client.layer)))
 
-/** Runs on while a minute and a half go by. */
+/** Runs in a fiber of its own while a minute and a half go by, and ends as it does. */
 export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(effect)
