@@ -4,7 +4,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as Option from "effect/Option"
@@ -29,22 +28,16 @@ const logins = counter("gptalk_logins", "Logins begun, by reason")
 
 const sessionUses = counter("gptalk_session_uses", "Uses of sessions that were kept")
 
-/** Takes one step of the fiber; `Metric.update` takes four. */
-const update = <Type, Out>(metric: Metric.Metric<Type, number, Out>, input: number): Effect.Effect<void> =>
-  Effect.withFiberRuntime((fiber) => {
-    metric.unsafeUpdate(input, fiber.getFiberRef(FiberRef.currentMetricLabels))
-    return Effect.void
-  })
+/** @internal */
+export const countLogin = (reason: string): Effect.Effect<void> =>
+  Metric.increment(Metric.tagged(logins, "reason", reason))
 
 /** @internal */
-export const countLogin = (reason: string): Effect.Effect<void> => update(Metric.tagged(logins, "reason", reason), 1)
-
-/** @internal */
-export const countSessionUse: Effect.Effect<void> = update(sessionUses, 1)
+export const countSessionUse: Effect.Effect<void> = Metric.increment(sessionUses)
 
 /** @internal */
 export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void> =>
-  update(Metric.tagged(retries, "error", error._tag), 1)
+  Metric.increment(Metric.tagged(retries, "error", error._tag))
 
 /** @internal */
 export const annotateCall = (span: Tracer.Span): void => {
@@ -66,7 +59,7 @@ export const annotateRequest = (
 /** @internal */
 export const recordFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigint): Effect.Effect<void> => {
   span.event("gen_ai.first_delta", now)
-  return update(firstDelta, Number(now - startTime) / 1e9)
+  return Metric.update(firstDelta, Number(now - startTime) / 1e9)
 }
 
 /** @internal */
@@ -103,5 +96,8 @@ export const recordEnd = (
   if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
   // An interruption is not an error, and the status of the span does not say so either.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
-  return Effect.zipRight(update(deltas, progress?.deltas ?? 0), update(repliesWith(outcome), 1))
+  return Effect.zipRight(
+    Metric.update(deltas, progress?.deltas ?? 0),
+    Metric.increment(repliesWith(outcome))
+  )
 }
