@@ -65,7 +65,6 @@ export interface Transport {
 /** One of the three requests, before it is sent. */
 interface Outgoing extends Options {
   readonly step: GPTalkError.Step
-  readonly headers?: Record<string, string>
   /** The request without the headers that differ from call to call. `now` is in Unix seconds. */
   readonly request: (now: number) => HttpClientRequest.HttpClientRequest
 }
@@ -149,7 +148,6 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis() / 1000)
         const request = HttpClientRequest.setHeaders(outgoing.request(now), {
           "x-auth-timestamp": headers["x-auth-timestamp"] ?? String(now),
-          ...outgoing.headers,
           ...traceOf(outgoing.span ?? fiber.currentSpan)
         })
         const context = fiber.currentContext
@@ -192,10 +190,9 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         json({
           ...options,
           step: "text",
-          headers: { authorization: `Bearer ${Redacted.value(session)}` },
           request: (now) =>
             withJson(
-              text,
+              HttpClientRequest.bearerToken(text, session),
               {
                 ...question,
                 accept: "stream",
