@@ -101,9 +101,7 @@ const toServiceError = (
 ): GPTalkError.ServiceError => {
   const data = dataOf(json)
   const tokens = Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
-  const withTokens = new Secrets(tokens)
-  withTokens.include(secrets)
-  return Fault.toServiceError(fault, { step, status, secrets: withTokens, retryAfter })
+  return Fault.toServiceError(fault, { step, status, secrets: new Secrets([...tokens, ...secrets.all]), retryAfter })
 }
 
 /** What is wrong with a 2xx answer: the error that its JSON holds, or else that it breaks the protocol. */

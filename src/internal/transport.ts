@@ -8,7 +8,6 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
-import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -96,10 +95,10 @@ const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Ef
  * response is still an answer. A defect may hold the request, or quote it, which must not get out that way either.
  */
 const recover = (
-  cause: Cause.Cause<HttpClientError.HttpClientError>,
+  sent: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>,
   options: Options & { readonly step: GPTalkError.Step }
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError> =>
-  Effect.failCause(cause).pipe(
+  sent.pipe(
     Effect.catchAll((error) =>
       error._tag === "ResponseError" && error.reason === "StatusCode"
         ? Effect.succeed(error.response)
@@ -162,10 +161,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         // Not traced: the client's own spans would hold the URL, and with it the stream token.
         return Effect.zipRight(
           setFiber(contextOf(context, outgoing), false),
-          Effect.matchCauseEffect(restore(execute(request)), {
-            onFailure: (cause) => Effect.zipRight(putBack, Effect.flatMap(recover(cause, outgoing), connect)),
-            onSuccess: (response) => Effect.zipRight(putBack, connect(response))
-          })
+          Effect.flatMap(
+            Effect.exit(restore(execute(request))),
+            (exit) => Effect.zipRight(putBack, Effect.flatMap(recover(exit, outgoing), connect))
+          )
         )
       })
     )
