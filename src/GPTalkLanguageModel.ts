@@ -307,6 +307,6 @@ const toParts = <R>(
           ? Effect.succeed(Chunk.empty())
           : next((id) => Array.from(chunk, (delta) => ({ type: "text-delta", id, delta })))
       ),
-      Stream.concat(Stream.unwrap(Effect.map(last, Stream.fromChunk)))
+      Stream.concat(Stream.fromIterableEffect(last))
     )
   })

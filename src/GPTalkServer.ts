@@ -16,6 +16,7 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -104,7 +105,7 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
 /** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */
 const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean => {
   const path = request.url.split(/[?;#]/, 1)[0]!
-  const plain = Option.getOrElse(Option.liftThrowable(decodeURIComponent)(path), () => path)
+  const plain = Either.getOrElse(Encoding.decodeUriComponent(path), () => path)
   return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
 }
 

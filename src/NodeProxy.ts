@@ -13,6 +13,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Url from "@effect/platform/Url"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -95,9 +96,9 @@ const invalid = (issue: string): ConfigError.ConfigError =>
   ConfigError.InvalidData([], `Expected the URL of a proxy, such as http://user:password@localhost:3128: ${issue}`)
 
 const parse = (value: string | URL): Either.Either<URL, ConfigError.ConfigError> =>
-  Option.match(Option.liftThrowable(() => new URL(String(value)))(), {
-    onNone: () => Either.left(invalid("this is no URL")),
-    onSome: (url) => {
+  Either.match(Url.fromString(String(value)), {
+    onLeft: () => Either.left(invalid("this is no URL")),
+    onRight: (url) => {
       if (url.protocol !== "http:" && url.protocol !== "https:") {
         return Either.left(invalid("it must begin with http:// or https://"))
       }

@@ -1,6 +1,7 @@
 /**
  * The options of the layers: validated, with their defaults filled in.
  */
+import * as Url from "@effect/platform/Url"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -12,7 +13,7 @@ import { describe } from "./issue.js"
 const isServiceUrl = (value: unknown): value is string | URL =>
   (typeof value === "string" || value instanceof URL) &&
   Option.exists(
-    Option.liftThrowable(() => new URL(value))(),
+    Either.getRight(Url.fromString(String(value))),
     ({ password, protocol, username }) => /^https?:$/.test(protocol) && username + password === ""
   )
 
