@@ -182,7 +182,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     yield* router.addGlobalMiddleware(withoutStreamLog)
     const responder = yield* Responder.Responder
     const replies = yield* Running.make
-    let places = settings.maxReplies
+    let freeReplies = settings.maxReplies
     const bodies = { maxSize: settings.maxBodySize, running: yield* Running.make, scope: yield* Effect.scope }
     const store = new SessionStore(settings)
 
@@ -226,15 +226,15 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is needed" })
-      if (places <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
+      if (freeReplies <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) {
         return yield* new ErrorAnswer({ code: 403, msg: "the token is not known, was used, or has expired" })
       }
       // Until the request ends, and not only from when the reply begins: many may be asked for before one begins.
       yield* Effect.acquireRelease(
-        Effect.sync(() => places--),
-        () => Effect.sync(() => places++)
+        Effect.sync(() => freeReplies--),
+        () => Effect.sync(() => freeReplies++)
       )
       const deltas = Stream.suspend(() => responder.respond(asked))
       // A span that middleware has opened comes first.

@@ -76,7 +76,7 @@ export const make = (
   const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
   watchdog.watch(deadline)
   const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
-  /** Ends with the attempt. */
+  /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
   /** The scope of the last request: an `Auth` may make several at a time. */
   let scope: Scope.CloseableScope | undefined

@@ -56,7 +56,7 @@ const isNodeReadable = (value: unknown): value is NodeReadable => Predicate.hasP
 const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
-  // A stream that ended or broke before anyone listened emits no more events. One that was empty may have been read.
+  // A stream that ended or broke before anyone listened emits no more events.
   if (readable.errored) sink.fail(readable.errored)
   else if (readable.readableEnded) sink.end()
   else if (readable.destroyed) sink.close()
@@ -140,7 +140,7 @@ export class Body {
   #chunks: Array<Uint8Array> = []
   #size = 0
   #exit: Exit.Exit<undefined, GPTalkError> | undefined
-  #isDone = false
+  #isSourceDone = false
   #lingering: ReturnType<typeof setTimeout> | undefined
   #reader: (() => void) | undefined
   #source: Source | undefined
@@ -168,7 +168,7 @@ export class Body {
     this.response = response
     this.status = response.status
     const fail = (error: unknown): void => {
-      if (!this.#isDone) this.#finish(Exit.fail(this.#onError(error)))
+      if (!this.#isSourceDone) this.#finish(Exit.fail(this.#onError(error)))
     }
     this.#source = sourceOf(response, runtime)({
       push: (bytes) => this.#push(bytes),
@@ -206,13 +206,13 @@ export class Body {
   /** Closes the connection, unless the body is at its end. */
   close(): void {
     const source = this.#source
-    this.#letGo()
+    this.#releaseSource()
     source?.cancel()
   }
 
   /** Reads on to the end of the body if that is near, so that the connection can be reused; else closes it. */
   linger(): void {
-    if (this.#isDone) return
+    if (this.#isSourceDone) return
     this.#lingering = setTimeout(() => this.close(), lingerMillis)
     this.#chunks = []
     this.#size = 0
@@ -237,13 +237,13 @@ export class Body {
   }
 
   #finish(exit: Exit.Exit<undefined, GPTalkError>): void {
-    this.#letGo()
+    this.#releaseSource()
     this.end(exit)
   }
 
-  #letGo(): void {
+  #releaseSource(): void {
     clearTimeout(this.#lingering)
-    this.#isDone = true
+    this.#isSourceDone = true
     this.#source = undefined
     this.response = undefined
   }

@@ -1,5 +1,5 @@
 /**
- * What neither Node nor the platform does for the connection of a request.
+ * The connection of a request: what must be done about it because neither Node nor the platform does it.
  */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"

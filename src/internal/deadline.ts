@@ -1,5 +1,5 @@
 /**
- * The timeouts of a call, but for that of its login. One fiber watches the clock for all calls: a race for each wait
+ * The timeouts of a call, except for the login's. One fiber watches the clock for all calls: a race for each wait
  * (`Effect.timeout`) would take as long as a request, and a fiber for each call would hold 4 KiB.
  */
 import type * as Clock from "effect/Clock"

@@ -61,6 +61,7 @@ const retryDelay = (
 /** @internal */
 export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError>): Exchange => {
   let attempt: Attempt.Attempt | undefined
+  /** Replaced as the call goes on: not begun, before the first delta, and then that of the attempt itself. */
   let pull: Pull | undefined
   let count = 0
   let delay: Effect.Effect<void> = Effect.void
@@ -106,7 +107,9 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {
         pull = attempt?.pull
-        return deltas && Telemetry.recordFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
+        return deltas === undefined
+          ? Effect.void
+          : Telemetry.recordFirstDelta(span, startTime, clock.unsafeCurrentTimeNanos())
       })
   }))
 

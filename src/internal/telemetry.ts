@@ -43,7 +43,7 @@ export const countRetry = (error: { readonly _tag: string }): Effect.Effect<void
 export const annotateCall = (span: Tracer.Span): void => {
   span.attribute("gen_ai.operation.name", "chat")
   span.attribute("gen_ai.provider.name", "gptalk")
-  // The former name of that attribute, which many tools still read.
+  // The former name of `gen_ai.provider.name`, which many tools still read.
   span.attribute("gen_ai.system", "gptalk")
 }
 

@@ -109,7 +109,7 @@ const recover = (
     )
   )
 
-/** Out here, so that what it holds for as long as the reply is open is the body alone. */
+/** At module level, so that it keeps nothing but the body alive for as long as the reply is open. */
 const closing = (body: Body): Effect.Effect<void> => Effect.sync(() => body.close())
 
 /** @internal */
@@ -117,6 +117,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // The `Scope` that this needs is in the context that `send` sets for the request.
   const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
+  // Of the headers of the user, this one stays.
   const { "x-auth-timestamp": _, ...defaults } = Protocol.defaultHeaders({ origin, now: 0 })
   // Made once: making a request takes three times as long as changing one.
   const base = HttpClientRequest.post(origin + pathname.replace(/\/+$/, ""), { headers: defaults, urlParams }).pipe(
