@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, TestClock } from "effect"
+import { Effect, Fiber, Layer, TestClock } from "effect"
+import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -93,5 +94,62 @@ describe("No secret of another call of GPTalk is seen", () => {
       const error = yield* Fiber.join(call)
       assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: "in use: [redacted], of [redacted]" })
     }).pipe(MockClient.provide(client, { usageLimit: 1 }))
+  })
+
+  it.effect("in what text says of the latest 500 sessions; older ones are forgotten", () => {
+    const token = (index: number) => `${index}`.padStart(8, "0")
+    const client = MockClient.make({
+      login: ({ at }, index) => MockClient.json({ data: { token: token(index), expires_at: at / 1000 + 3600 } }),
+      text: () => MockClient.json({ msg: `in use: ${token(0)}, ${token(1)}` }, { status: 400 })
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      yield* Effect.replicateEffect(auth.withToken(() => Effect.void), 500, { discard: true })
+      const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" }))
+      assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: `in use: ${token(0)}, [redacted]` })
+    }).pipe(
+      Effect.provide(GPTalk.layerWithoutAuth()),
+      Effect.provide(Layer.provideMerge(Auth.layer({ usageLimit: 1 }), client.layer))
+    )
+  })
+})
+
+describe("No secret of an Auth that is used alone is seen", () => {
+  const use = Effect.flatMap(Auth.Auth, (auth) => auth.withToken(() => Effect.void))
+
+  const provide = (client: MockClient.MockClient, options: Auth.Options) =>
+    Effect.provide(Layer.provide(Auth.layer({ usageLimit: 1, ...options }), client.layer))
+
+  it.effect("in what is said to a login of the headers and of the session before", () => {
+    const key = "kumquat marmalade"
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === 0
+          ? login(received, index)
+          : MockClient.json({ msg: `${key} has ${tokens[0]}` }, { status: 400 })
+    })
+    return Effect.gen(function*() {
+      yield* use
+      assert.deepInclude(yield* Effect.flip(use), { _tag: "ServiceError", detail: "[redacted] has [redacted]" })
+    }).pipe(provide(client, { headers: { "x-api-key": key } }))
+  })
+
+  it.effect("in what is said to a login, however many there are at a time", () => {
+    const client = MockClient.make({
+      login: (_, index) =>
+        index > 0
+          ? Effect.never
+          : Effect.delay(
+            Effect.sync(() => MockClient.json({ msg: `${fingerprint(client, 0)} is blocked` }, { status: 400 })),
+            "1 second"
+          )
+    })
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(Effect.flip(use))
+      yield* Effect.forkAll(Array<typeof use>(1000).fill(use))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(client.count("login"), 1001)
+      assert.deepInclude(yield* Fiber.join(first), { _tag: "ServiceError", detail: "[redacted] is blocked" })
+    }).pipe(provide(client, {}))
   })
 })
