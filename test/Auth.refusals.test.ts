@@ -193,6 +193,42 @@ describe("Auth, refused", () => {
     }).pipe(provide(client))
   })
 
+  it.effect("one that waited in vain for a refused session may be refused one itself", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
+    })
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(useRefusing("session-token-0"))
+      const second = yield* Effect.fork(useRefusing("session-token-1"))
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], [
+        "session-token-1",
+        "session-token-2"
+      ])
+    }).pipe(provide(client))
+  })
+
+  it.effect("one that was refused already, and then waited in vain, is not refused a third time", () => {
+    const client = MockClient.make({
+      login: (received, index) =>
+        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
+    })
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      const uses: Array<string> = []
+      const using = auth.withToken((token) => {
+        uses.push(Redacted.value(token))
+        return Effect.delay(Effect.fail(refused), "500 millis")
+      })
+      const fiber = yield* Effect.fork(Effect.flip(using))
+      yield* Effect.fork(Effect.exit(useRefusing("session-token-0", "session-token-1")))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), refused)
+      assert.deepStrictEqual(uses, ["session-token-0", "session-token-2"])
+    }).pipe(provide(client))
+  })
+
   it.effect("a session whose login began before the refused use will not do", () => {
     const client = MockClient.make()
     return Effect.gen(function*() {

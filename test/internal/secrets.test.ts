@@ -1,5 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Secrets } from "../../src/internal/secrets.js"
+import { Effect, Layer } from "effect"
+import * as Auth from "effect-gptalk/Auth"
+import { ofCall, Secrets } from "../../src/internal/secrets.js"
+import { pause } from "../utils/eventually.js"
+import { collectGarbage } from "../utils/garbage.js"
+import * as MockClient from "../utils/mockClient.js"
 
 describe("Secrets", () => {
   it("are their own and those that they include, with what was added later", () => {
@@ -26,5 +31,25 @@ describe("Secrets", () => {
     const secrets = new Secrets(["a", "b", "c"], 2)
     for (const secret of ["d", "e", "f"]) secrets.include(new Secrets([secret]))
     assert.sameMembers([...secrets.all], ["a", "b", "c", "e", "f"])
+  })
+
+  it.effect("of a call are forgotten when its login ends, though the session goes on", () => {
+    const all: Array<WeakRef<Secrets>> = []
+    const call = (auth: Auth.Service) =>
+      Effect.suspend(() => {
+        const secrets = new Secrets(["a prompt"])
+        all.push(new WeakRef(secrets))
+        const use = auth.withToken(() => Effect.zipRight(Effect.yieldNow(), Effect.fail("no")))
+        return Effect.locally(Effect.exit(use), ofCall, secrets)
+      })
+    const client = MockClient.make()
+    return Effect.gen(function*() {
+      const auth = yield* Auth.Auth
+      yield* Effect.all(Array.from({ length: 100 }, () => call(auth)), { concurrency: "unbounded", discard: true })
+      yield* pause
+      collectGarbage()
+      assert.strictEqual(client.count("login"), 20)
+      assert.isBelow(all.filter((secrets) => secrets.deref() !== undefined).length, 10)
+    }).pipe(Effect.provide(Layer.provide(Auth.layer(), client.layer)))
   })
 })
