@@ -139,5 +139,12 @@ describe("GPTalk, what is answered", () => {
       Effect.gen(function*() {
         assert.strictEqual(yield* detailOf("not available at all", { prompt: "a" }), "not available at all")
       }))
+
+    it.effect("are the whole body, if that says that it is JSON and is not", () => {
+      const answer = new Response("upstream failed", { status: 500, headers: { "content-type": "application/json" } })
+      return Effect.gen(function*() {
+        assert.deepInclude(yield* Effect.flip(ask), { _tag: "ServiceError", step: "text", detail: "upstream failed" })
+      }).pipe(provide(MockClient.make({ text: () => answer }), { retries: 0 }))
+    })
   })
 })

@@ -117,6 +117,13 @@ describe("GPTalk errors", () => {
         })
       }))
 
+    it.effect("which has the status of the answer, whatever that is", () =>
+      Effect.gen(function*() {
+        const frame = "data: {\"code\":500,\"msg\":\"overloaded\"}\n\n"
+        const error = yield* failWith("stream", always(() => new Response(frame, { status: 203 })))
+        assert.deepInclude(error, { _tag: "ServiceError", status: 203, code: 500 })
+      }))
+
     it.effect.each([false, 0, {}, []])(
       "so is one with an error beside a content of %j, which is no text",
       (content) =>
@@ -180,6 +187,7 @@ describe("GPTalk errors", () => {
     it.effect.each([
       "text/plain",
       "application/octet-stream",
+      "application/jsonl",
       "text/event-stream; profile=\"json\"",
       "text/event-stream, application/json"
     ])("an answer that says it is %s is one", (type) => {

@@ -34,6 +34,19 @@ describe("GPTalk spans", () => {
       }
     }))
 
+  it.effect("an attempt that is followed by another ends its span with its own failure", () =>
+    Effect.gen(function*() {
+      const client = MockClient.make({
+        stream: (received, index) =>
+          index === 0
+            ? new Response(null, { status: 503, headers: { "retry-after": "0" } })
+            : MockClient.defaults.stream(received, index)
+      })
+      const spans = yield* spansOf(generate, client)
+      assert.isTrue(Exit.isFailure(exitOf(spans, "GPTalk.stream")!))
+      assert.isTrue(Exit.isSuccess(exitOf(spans.toReversed(), "GPTalk.stream")!))
+    }))
+
   it.effect("a call that is interrupted ends its span so", () =>
     Effect.gen(function*() {
       const interrupted = Effect.gen(function*() {
