@@ -5,7 +5,8 @@ import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Http from "node:http"
 import { clients } from "./utils/clients.js"
-import { eventually } from "./utils/eventually.js"
+import { eventually, pause } from "./utils/eventually.js"
+import { faults } from "./utils/faults.js"
 import * as FaultServer from "./utils/FaultServer.js"
 import * as MockClient from "./utils/mockClient.js"
 import { listen } from "./utils/proxies.js"
@@ -132,6 +133,24 @@ describe("a client with middleware", () => {
       }
     }
   })
+
+  it.scoped.each(Object.entries(clients))(
+    "that hears of answers, over %s, does not keep an interrupted call waiting for the rest of one",
+    ([_, layer]) => {
+      let answers = 0
+      const counting = HttpClient.tap(() => Effect.sync(() => answers++))
+      return Effect.gen(function*() {
+        const server = yield* FaultServer.make({ faults: { text: faults["stalls in the body"] } })
+        yield* Effect.gen(function*() {
+          const fiber = yield* Effect.fork(ask)
+          yield* eventually(() => assert.strictEqual(answers, 2))
+          yield* pause
+          yield* Fiber.interruptFork(fiber)
+          yield* eventually(() => assert.isNotNull(fiber.unsafePoll()))
+        }).pipe(gptalk(layer, counting, { url: server.url }))
+      })
+    }
+  )
 
   it.effect.each(FaultServer.steps)(
     "that neither can be interrupted nor minds that its request at %s is aborted is left alone in time",
