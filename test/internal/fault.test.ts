@@ -1,5 +1,6 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as Fault from "../../src/internal/fault.js"
 import { Secrets } from "../../src/internal/secrets.js"
@@ -35,6 +36,20 @@ describe("Fault", () => {
       ["as a cause", new Error("outer", { cause: refused })]
     ])("the reason of an error of the platform %s, and not from its message with the URL", (_, error) => {
       assert.deepStrictEqual(causeOf(error), { name: "Error", message: "Transport" })
+    })
+
+    it("the reason of an error that the platform has of an answer", () => {
+      const request = HttpClientRequest.get("http://localhost/hidden/")
+      const response = HttpClientResponse.fromWeb(request, new Response())
+      const error = new HttpClientError.ResponseError({ request, response, reason: "Decode" })
+      assert.strictEqual(causeOf(error).message, "Decode")
+    })
+
+    it("its name and its code, without what is secret", () => {
+      const secrets = new Secrets(["hunter22", "tr0ub4dor"])
+      const error = Object.assign(new Error(), { name: "of hunter22", code: "of tr0ub4dor" })
+      const { cause } = Fault.toConnectionError(error, { step: "text", secrets })
+      assert.deepStrictEqual(cause, { name: "of [redacted]", code: "of [redacted]", message: "" })
     })
 
     it("the words that an error of the platform has for a cause", () => {
@@ -79,6 +94,15 @@ describe("Fault", () => {
       assert.deepStrictEqual(Fault.serviceFault(json), { code: "quota_exceeded", detail: undefined })
     })
 
+    it("prefers the code beside an error, and the words within it", () => {
+      const error = { code: 1, message: "a", msg: "b" }
+      assert.deepStrictEqual(Fault.serviceFault({ code: 2, msg: "c", error }), { code: 2, detail: "a" })
+    })
+
+    it("prefers msg to message", () => {
+      assert.deepStrictEqual(Fault.serviceFault({ message: "a", msg: "b" }), { code: undefined, detail: "b" })
+    })
+
     it("takes them for none beside the content of a frame, though that is empty", () => {
       assert.isUndefined(Fault.serviceFault(told, true))
     })
@@ -105,5 +129,40 @@ describe("Fault", () => {
         assert.strictEqual(error.message, "The service answered with an error at text (status 400, code 7).")
       }
     )
+  })
+
+  describe("isUnsafe", () => {
+    const secret = "a whole secret"
+    const isUnsafe = (defect: unknown) => Fault.isUnsafe(defect, new Secrets([secret]))
+
+    it.each<readonly [string, unknown]>([
+      ["a request", { request: HttpClientRequest.get("http://localhost/") }],
+      [
+        "a message that it makes when that is read",
+        new (class {
+          get message() {
+            return secret
+          }
+        })()
+      ],
+      [
+        "a cause that it makes when that is read",
+        new (class {
+          get cause() {
+            return secret
+          }
+        })()
+      ]
+    ])("finds %s", (_, defect) => {
+      assert.isTrue(isUnsafe({ defect }))
+    })
+
+    it.each<readonly [string, object]>([
+      ["nothing", {}],
+      ["many bytes", { bytes: new Uint8Array(20_000) }],
+      ["less than a whole secret", { text: secret.slice(1) }]
+    ])("leaves a defect alone that holds itself and %s", (_, defect) => {
+      assert.isFalse(isUnsafe(Object.assign(defect, { self: defect })))
+    })
   })
 })
