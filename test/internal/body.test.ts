@@ -1,5 +1,5 @@
 import type { HttpClientResponse } from "@effect/platform"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Either, Exit, Runtime, TestServices } from "effect"
 import { once } from "node:events"
 import { Readable } from "node:stream"
@@ -53,6 +53,48 @@ const assertEnds = (source: Readable | Response, text: string, end: string) =>
   })
 
 describe("Body", () => {
+  it.effect("holds its response until it is at its end, since the platform aborts one that is garbage", () =>
+    Effect.gen(function*() {
+      const source = new MockClient.Source()
+      const body = bodyOf(source.response)
+      assert.isDefined(body.response)
+      source.end()
+      yield* body.read({ onChunks: () => Effect.void, onEnd: () => Effect.void })
+      assert.isUndefined(body.response)
+    }))
+
+  it("lets go of its response when it is closed", () => {
+    const body = bodyOf(new MockClient.Source().response)
+    body.close()
+    assert.isUndefined(body.response)
+  })
+
+  it.effect("keeps no process waiting once it is at its end", () =>
+    Effect.gen(function*() {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      const source = new MockClient.Source()
+      const body = bodyOf(source.response)
+      body.linger()
+      assert.strictEqual(vi.getTimerCount(), 1)
+      source.end()
+      yield* body.read({ onChunks: () => Effect.void, onEnd: () => Effect.void })
+      assert.strictEqual(vi.getTimerCount(), 0)
+      body.linger()
+      assert.strictEqual(vi.getTimerCount(), 0)
+    }).pipe(Effect.scoped))
+
+  it.effect("that fails to be cancelled does so in silence", () =>
+    Effect.gen(function*() {
+      const rejections: Array<unknown> = []
+      const listener = (error: unknown) => void rejections.push(error)
+      process.on("unhandledRejection", listener)
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.off("unhandledRejection", listener)))
+      bodyOf(new Response(new ReadableStream({ cancel: () => Promise.reject(new Error("no")) }))).close()
+      yield* pause
+      assert.deepStrictEqual(rejections, [])
+    }).pipe(Effect.scoped))
+
   describe("of a Node stream", () => {
     it.effect("is read to its end", () =>
       assertEnds(Readable.from([Buffer.from("a"), Buffer.from("b")]), "ab", "the end"))
