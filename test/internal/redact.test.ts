@@ -109,6 +109,15 @@ describe("redact", () => {
   }
 
   it.each([
+    ["decimal", (code: number) => `&#${code};`],
+    ["hexadecimal", (code: number) => `&#X${code.toString(16)};`]
+  ])("takes a secret out that is quoted as HTML with %s numbers of all lengths", (_, quote) => {
+    const secret = "A\u0410\u4e00\u{1f600}ÿbcd"
+    const quoted = Array.from(secret, (char) => quote(char.codePointAt(0)!)).join("")
+    assert.strictEqual(redact(`no ${quoted}.`, [secret]), "no [redacted].")
+  })
+
+  it.each([
     ["ab\ncd\nef", "ab cd ef"],
     ["ab\r\ncd\r\nef", "ab cd ef"],
     ["ab\n\n\tcd\nef", "ab cd ef"],

@@ -16,4 +16,16 @@ describe("Settings", () => {
       propagateTrace: false
     })
   })
+
+  it("may have headers with tabs and letters of Latin-1", () => {
+    const headers = { "x-name": "Zo\u00eb\tM\u00fcller" }
+    assert.deepStrictEqual(Either.getOrThrow(Settings.make({ headers })).headers, headers)
+  })
+
+  it("do not change with the URL that they were made of", () => {
+    const url = new URL("http://a.example/")
+    const settings = Either.getOrThrow(Settings.make({ url }))
+    url.hostname = "b.example"
+    assert.strictEqual(settings.url.href, "http://a.example/")
+  })
 })
