@@ -200,7 +200,8 @@ describe("GPTalk", () => {
       ["a content that is no string", { messages: [{ role: "user", content: ["secret"] }] }, "messages[0].content"],
       ["a prompt that is no string", { prompt: { text: "secret" } }, "prompt"],
       ["an empty model", { prompt: "secret", model: "" }, "model"],
-      ["an infinite temperature", { prompt: "secret", temperature: Infinity }, "temperature"],
+      ["a list for a model", { prompt: "secret", model: [] }, "found an empty array"],
+      ["an infinite temperature", { prompt: "secret", temperature: Infinity }, "found a number that is not finite"],
       ["a system prompt that is no string", { prompt: "secret", systemPrompt: 1 }, "systemPrompt"],
       ["a negative count of messages", { prompt: "secret", contextMessages: -1 }, "contextMessages"],
       ["half a message", { prompt: "secret", contextMessages: 0.5 }, "contextMessages"],
@@ -214,6 +215,15 @@ describe("GPTalk", () => {
         assert.include(error.message, issue)
         assert.notInclude(JSON.stringify(error) + error.message, "secret")
         assert.strictEqual(client.requests.length, 0)
+      }).pipe(provide(client))
+    })
+
+    it.effect("is sent each time that its effect runs", () => {
+      const client = MockClient.make()
+      return Effect.gen(function*() {
+        const ask = (yield* GPTalk.GPTalk).generateText({ prompt: "Hi" })
+        assert.deepStrictEqual([yield* ask, yield* ask], ["Hello!", "Hello!"])
+        assert.strictEqual(client.count("text"), 2)
       }).pipe(provide(client))
     })
 

@@ -74,6 +74,11 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
     new GPTalkError.IncompleteReplyError({ step: "stream", text: "H" }),
     true,
     "The reply ended before it was complete, after 1 character."
+  ],
+  [
+    new GPTalkError.IncompleteReplyError({ step: "stream", text: "" }),
+    true,
+    "The reply ended before it was complete, after 0 characters."
   ]
 ]
 
