@@ -1,6 +1,6 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Effect, Either, Exit, Runtime, TestServices } from "effect"
+import { Deferred, Effect, Either, Exit, Runtime, Stream, TestServices } from "effect"
 import { once } from "node:events"
 import { Readable } from "node:stream"
 import { runInNewContext } from "node:vm"
@@ -83,6 +83,46 @@ describe("Body", () => {
       body.linger()
       assert.strictEqual(vi.getTimerCount(), 0)
     }).pipe(Effect.scoped))
+
+  it.effect("that has a chunk which is no bytes is closed", () =>
+    Effect.gen(function*() {
+      let isCancelled = false
+      const source = new ReadableStream({
+        pull: (controller) => controller.enqueue("text"),
+        cancel: () => {
+          isCancelled = true
+        }
+      }, { highWaterMark: 0 })
+      assert.include((yield* read({ body: source } as Response))[1], "no bytes")
+      assert.isTrue(isCancelled)
+    }))
+
+  describe("of an Effect stream", () => {
+    const connect = (stream: Stream.Stream<Uint8Array>) =>
+      Effect.map(Effect.runtime<never>(), (runtime) => {
+        const body = new Body(() => new ConnectionError({ step: "stream", cause: { name: "Error", message: "died" } }))
+        body.connect({ status: 200, stream } as unknown as HttpClientResponse.HttpClientResponse, runtime)
+        return body
+      })
+
+    it.effect("that dies fails", () =>
+      Effect.gen(function*() {
+        const body = yield* connect(Stream.die("a defect"))
+        const end = body.read({ onChunks: () => Effect.void, onEnd: (end) => end })
+        assert.deepInclude(yield* Effect.flip(end), { _tag: "ConnectionError" })
+      }))
+
+    it.effect("is interrupted when it is closed, though it was begun where nothing can be", () =>
+      Effect.gen(function*() {
+        const interrupted = yield* Deferred.make<void>()
+        const never = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+        const body = yield* Effect.uninterruptible(connect(Stream.fromEffect(never)))
+        yield* pause
+        body.close()
+        yield* pause
+        assert.isTrue(yield* Deferred.isDone(interrupted))
+      }))
+  })
 
   it.effect("that fails to be cancelled does so in silence", () =>
     Effect.gen(function*() {
