@@ -60,7 +60,7 @@ const readText = (
     const text = new Bytes()
     const handlers: Handlers<string> = {
       onChunks: (chunks) => {
-        for (const bytes of chunks) text.append(bytes)
+        for (const bytes of chunks) text.append(bytes, 0, bytes.length)
         return text.length > maxBodySize ? tooLarge() : body.read(handlers)
       },
       onEnd: Effect.map(() => utf8.decode(text.bytes.subarray(0, text.length)))

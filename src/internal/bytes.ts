@@ -16,7 +16,7 @@ export class Bytes {
   /** A view of the same buffer. */
   view = new DataView(this.bytes.buffer)
 
-  append(bytes: Uint8Array, start = 0, end = bytes.length): void {
+  append(bytes: Uint8Array, start: number, end: number): void {
     const length = this.length + end - start
     if (length > this.bytes.length) {
       const grown = new Uint8Array(Math.max(this.bytes.length * 2, length))

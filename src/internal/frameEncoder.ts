@@ -3,7 +3,6 @@
  * kept in its encoded form: each delta is escaped and encoded once, and only copied from then on.
  */
 import * as Protocol from "../Protocol.js"
-import { Bytes } from "./bytes.js"
 
 const utf8 = new TextEncoder()
 const head = utf8.encode("data: {\"content\":\"")
@@ -12,13 +11,14 @@ const tail = utf8.encode("\"}\n\n")
 /** @internal */
 export class FrameEncoder {
   /** The last frame without its tail. Every earlier frame, without its tail, is a prefix of it. */
-  readonly #last = new Bytes()
-  /** The offsets in the last frame at which the waiting frames end. */
+  #buffer = new Uint8Array(1024)
+  #length = head.length
+  /** The offsets in the buffer at which the waiting frames end. */
   #ends: Array<number> = []
   #waiting = 0
 
   constructor() {
-    this.#last.append(head)
+    this.#buffer.set(head)
   }
 
   /** How many bytes `take` would return. */
@@ -28,9 +28,12 @@ export class FrameEncoder {
 
   /** Adds the frame of the text so far, this delta included. */
   add(delta: string): void {
-    this.#last.append(utf8.encode(JSON.stringify(delta).slice(1, -1)))
-    this.#ends.push(this.#last.length)
-    this.#waiting += this.#last.length + tail.length
+    const escaped = JSON.stringify(delta).slice(1, -1)
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    this.#reserve(escaped.length * 3)
+    this.#length += utf8.encodeInto(escaped, this.#buffer.subarray(this.#length)).written
+    this.#ends.push(this.#length)
+    this.#waiting += this.#length + tail.length
   }
 
   /**
@@ -41,13 +44,20 @@ export class FrameEncoder {
     const frames = new Uint8Array(this.#waiting)
     let offset = 0
     for (const end of this.#ends) {
-      frames.set(this.#last.bytes.subarray(0, end), offset)
+      frames.set(this.#buffer.subarray(0, end), offset)
       frames.set(tail, offset + end)
       offset += end + tail.length
     }
     this.#ends = []
     this.#waiting = 0
     return frames
+  }
+
+  #reserve(size: number): void {
+    if (this.#length + size <= this.#buffer.length) return
+    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + size))
+    grown.set(this.#buffer.subarray(0, this.#length))
+    this.#buffer = grown
   }
 }
 
