@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -155,8 +156,8 @@ const makeWith = Effect.fnUntraced(function*(
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
   const ownSecrets = Secrets.ofSettings(settings)
-  /** Those of the latest 100 logins: a service may quote them to calls that have another session. */
-  const latestSecrets = new Secrets.Secrets([], 100)
+  /** Those of the latest 500 logins: a service may quote them to calls that have another session. */
+  const latestSecrets = new Secrets.Secrets([], 500)
 
   const makeLogin = (): Sessions.Login => {
     const secrets = new Secrets.Secrets()
@@ -225,12 +226,17 @@ const makeWith = Effect.fnUntraced(function*(
     isLast = false
   ): Effect.Effect<A, E | GPTalkError, R> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(from), ({ id, login, token }) => {
+      Effect.flatMap(reserve(from), ({ id, login, loginSecrets, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
         // Awaiting a `Deferred` that is done already would cost as much as the rest of this.
         const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
-          onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
+          onFailure: (cause) =>
+            FiberRef.getWith(Secrets.ofCall, (callSecrets) => {
+              // The login may go on for long, and must not keep the prompts of calls that do not wait any more.
+              if (callSecrets !== undefined) loginSecrets?.exclude(callSecrets)
+              return Effect.zipRight(giveBack, Effect.failCause(cause))
+            }),
           onSuccess: (token) =>
             Effect.flatMap(Ref.get(ref), (sessions) => {
               // Others who waited for the same login may know by now that it was in vain.

@@ -145,31 +145,23 @@ const RequestSchema = Schema.Struct({
 
 const decodeRequest = Schema.decodeUnknownEither(RequestSchema)
 
-/** What `Message.toPrompt` writes, and every error may say. */
-const usualLabels = /^(?:System|User|Assistant): ?/gm
-
 const prepare = (
   request: Request,
   dependencies: Dependencies
 ): Either.Either<Exchange.Prepared, InvalidRequestError> =>
   Either.mapBoth(decodeRequest(request), {
     onLeft: (error) => new InvalidRequestError({ issue: describe(error) }),
-    onRight: ({ contextMessages, messages, model, prompt = "", systemPrompt, temperature }) => {
-      const content = messages === undefined ? prompt : Message.toPrompt(messages)
-      return {
-        dependencies,
-        question: {
-          content,
-          model: model ?? dependencies.settings.model,
-          prompt: systemPrompt ?? "",
-          temperature: temperature ?? 0,
-          ctx_msg_count: contextMessages ?? 3
-        },
-        texts: messages === undefined
-          ? [content]
-          : [content.replace(usualLabels, ""), ...messages.map(({ content }) => content)]
-      }
-    }
+    onRight: ({ contextMessages, messages, model, prompt, systemPrompt, temperature }) => ({
+      dependencies,
+      question: {
+        content: messages === undefined ? prompt ?? "" : Message.toPrompt(messages),
+        model: model ?? dependencies.settings.model,
+        prompt: systemPrompt ?? "",
+        temperature: temperature ?? 0,
+        ctx_msg_count: contextMessages ?? 3
+      },
+      words: messages?.map(({ content }) => content) ?? []
+    })
   })
 
 /**

@@ -68,7 +68,7 @@ describe("No secret of another call of GPTalk is seen", () => {
       }
     })
     return Effect.gen(function*() {
-      const calls = Array.from({ length: 150 }, () => Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
+      const calls = Array.from({ length: 550 }, () => Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
       for (const error of yield* Effect.all(calls, { concurrency: "unbounded" })) {
         assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: "device [redacted] is blocked" })
       }
@@ -96,7 +96,7 @@ describe("No secret of another call of GPTalk is seen", () => {
     }).pipe(MockClient.provide(client, { usageLimit: 1 }))
   })
 
-  it.effect("in what text says of the latest 100 sessions; older ones are forgotten", () => {
+  it.effect("in what text says of the latest 500 sessions; older ones are forgotten", () => {
     const token = (index: number) => `${index}`.padStart(8, "0")
     const client = MockClient.make({
       login: ({ at }, index) => MockClient.json({ data: { token: token(index), expires_at: at / 1000 + 3600 } }),
@@ -104,7 +104,7 @@ describe("No secret of another call of GPTalk is seen", () => {
     })
     return Effect.gen(function*() {
       const auth = yield* Auth.Auth
-      yield* Effect.replicateEffect(auth.withToken(() => Effect.void), 100, { discard: true })
+      yield* Effect.replicateEffect(auth.withToken(() => Effect.void), 500, { discard: true })
       const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" }))
       assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: `in use: ${token(0)}, [redacted]` })
     }).pipe(

@@ -151,23 +151,11 @@ describe("No secret of GPTalk is seen", () => {
     }).pipe(Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide(own), Layer.provide(client.layer))))
   })
 
-  it.effect("of messages, but for the words that this package adds to them", () => {
-    const messages = ["be brief, please", "sing like a pirate"].map((content) => ({ role: "assistant", content }))
-    const client = MockClient.make({
-      text: ({ body }) => MockClient.json({ error: `no assistant for: ${body?.["content"]}` })
-    })
-    return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), {
-        detail: "no assistant for: Assistant: [redacted] Assistant:[redacted] Assistant:"
-      })
-    }).pipe(MockClient.provide(client))
-  })
-
   it.effect("of messages with roles of the program's own", () => {
     const messages = ["alice.smith@example.com", "bob.jones@example.com"].map((role) => ({ role, content: "Hi" }))
     const client = MockClient.make({ text: ({ body }) => MockClient.json({ error: body?.["content"] }) })
     return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), { detail: "[redacted] Assistant:" })
+      assert.deepInclude(yield* Effect.flip(GPTalk.generateText({ messages })), { detail: "[redacted]" })
     }).pipe(MockClient.provide(client))
   })
 
@@ -253,6 +241,18 @@ describe("No secret of GPTalk is seen", () => {
       GPTalk.layer({ retries: 0 }),
       MockClient.make({ text, stream: ({ url }) => Effect.die(toDefect(`no ${url.pathname}${url.search}`)) }).layer
     ))))
+
+  it.effect("in a defect of the client that quotes the body of a prompt with escapes", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(GPTalk.generateText({ prompt: "two lines\nthat nobody must see" }))
+      assert(Exit.isFailure(exit))
+      assert.notMatch(Cause.pretty(exit.cause), secrets)
+    }).pipe(MockClient.provide(
+      MockClient.make({
+        text: ({ body }) => Effect.die(new Error(`cannot send ${JSON.stringify(body)}`))
+      }),
+      { retries: 0 }
+    )))
 
   it.effect("but a defect of the client that quotes none is left as it is", () =>
     Effect.gen(function*() {

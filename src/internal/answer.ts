@@ -33,8 +33,8 @@ export interface Answer {
 export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseError>
 
 /**
- * How long to wait for the body of an error. It only adds detail to what is already known, so the wait is short: one
- * second, or half of the response timeout if that is shorter.
+ * How long to wait for the body of an error. It only adds detail to a status that is already known, so the wait is
+ * short: one second, or half of the response timeout if that is shorter.
  */
 const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
   Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
@@ -69,14 +69,6 @@ const readText = (
   })
 }
 
-/** The body of an error; empty if it does not come in time. */
-const readDetail = (answer: Answer): Effect.Effect<string, GPTalkError.GPTalkError> =>
-  Effect.timeoutTo(readText(answer), {
-    duration: errorBodyTimeout(answer.settings.timeouts.response),
-    onSuccess: (text) => text,
-    onTimeout: () => ""
-  })
-
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, step } = answer
   const { status } = response
@@ -85,7 +77,10 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   }
   const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
-  const text = yield* Effect.orElseSucceed(readDetail(answer), () => "")
+  const text = yield* readText(answer).pipe(
+    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
+    Effect.orElseSucceed(() => "")
+  )
   const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
   return yield* toServiceError(answer, json, Fault.errorFields(json), retryAfter)
 })
@@ -149,8 +144,10 @@ export const isEventStream = (response: HttpClientResponse.HttpClientResponse): 
 export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError.GPTalkError> => {
   const { response } = answer
   if (!isOk(response.status)) return failure(answer)
-  return Effect.flatMap(readDetail(answer), (text) => {
+  const type = otherType(response)
+  // A page says nothing, and need not be waited for.
+  return Effect.flatMap(type === "HTML" ? Effect.succeed("") : readText(answer), (text) => {
     const json = Either.getOrUndefined(Json.parse(text))
-    return Effect.fail(toError(answer, json, `expected an event stream, found ${otherType(response)}`))
+    return Effect.fail(toError(answer, json, `expected an event stream, found ${type}`))
   })
 }

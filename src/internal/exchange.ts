@@ -31,8 +31,8 @@ export interface Exchange {
 export interface Prepared {
   readonly dependencies: Attempt.Dependencies
   readonly question: Question
-  /** The texts of the question that are secret: a service may quote one message alone. */
-  readonly texts: ReadonlyArray<string>
+  /** The messages that the question was made of: the service may quote one of them alone. */
+  readonly words: ReadonlyArray<string>
 }
 
 const longestRetryAfter = Duration.seconds(60)
@@ -100,9 +100,9 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
         Effect.map(() => Span.end(span, clock, exit))
       )
     Telemetry.annotateCall(span)
-    const { dependencies, question, texts } = yield* prepared
+    const { dependencies, question, words } = yield* prepared
     Telemetry.annotateRequest(span, question)
-    const secrets = new Secrets([question.prompt, ...texts, ...dependencies.secrets])
+    const secrets = new Secrets([question.content, question.prompt, ...words, ...dependencies.secrets])
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {

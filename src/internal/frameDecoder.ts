@@ -39,6 +39,8 @@ const fieldSize = 32
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 const decodeFrame = Schema.decodeUnknownEither(Protocol.Frame)
 
+const nothing = new Uint8Array(0)
+
 const small = new DataView(new ArrayBuffer(1024))
 const smallBytes = new Uint8Array(small.buffer)
 
@@ -69,8 +71,8 @@ export class FrameDecoder {
   readonly #shape = new FrameShape()
   /** What has arrived of the current line, without the beginning that repeats the shape. */
   #rest = new Bytes()
-  /** The last whole line that holds no frame. */
-  #other: Uint8Array = new Uint8Array(0)
+  /** The last line, if it is whole and there is no frame in it; empty once there was a good frame. */
+  #other: Uint8Array = nothing
   #isFirstLine = true
   readonly #maxFrameSize: number
 
@@ -181,10 +183,8 @@ export class FrameDecoder {
   /** What follows `data:` on the line; `undefined` if it is another line, or means nothing. */
   #payload(line: Uint8Array): string | undefined {
     const match = this.#field(line)
-    if (match === null) {
-      this.#other = line
-      return undefined
-    }
+    this.#other = match === null && this.goodFrames === 0 ? line : nothing
+    if (match === null) return undefined
     if (match[1] !== undefined) return Protocol.done
     try {
       const payload = utf8.decode(line.subarray(match[0].length)).trim()

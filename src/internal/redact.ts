@@ -86,12 +86,14 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
 }
 
 /**
- * Whether a whole secret stands in the text, if it is not one that occurs by chance.
+ * Whether a whole secret stands in the text, with or without escapes, if it is not one that occurs by chance.
  *
  * @internal
  */
-export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean =>
-  secrets.some((secret) => secret.length >= shortestPiece && text.includes(secret))
+export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean => {
+  const decoded = plain(text)
+  return secrets.some((secret) => secret.length >= shortestPiece && (text.includes(secret) || decoded.includes(secret)))
+}
 
 /**
  * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found

@@ -33,6 +33,10 @@ export class Secrets {
     if (first !== undefined && this.#others.size > this.#mostOthers) this.#others.delete(first)
   }
 
+  exclude(others: Secrets): void {
+    this.#others.delete(others)
+  }
+
   get all(): ReadonlyArray<string> {
     const parties = new Set<Secrets>([this])
     // This goes through those too that are added on the way.

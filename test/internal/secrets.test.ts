@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import { ofCall, Secrets } from "../../src/internal/secrets.js"
 import { pause } from "../utils/eventually.js"
@@ -15,6 +15,13 @@ describe("Secrets", () => {
     other.add("d")
     assert.sameMembers([...one.all], ["a", "b", "c", "d"])
     assert.sameMembers([...other.all], ["b", "d"])
+  })
+
+  it("are not those that were excluded", () => {
+    const [one, other] = [new Secrets(["a"]), new Secrets(["b"])]
+    one.include(other)
+    one.exclude(other)
+    assert.deepStrictEqual(one.all, ["a"])
   })
 
   it("are told once, in whatever way they are included", () => {
@@ -33,23 +40,43 @@ describe("Secrets", () => {
     assert.sameMembers([...secrets.all], ["a", "b", "c", "e", "f"])
   })
 
+  /** Uses a session as a call does, and keeps a weak reference to what the call has sent. */
+  const call = (all: Array<WeakRef<Secrets>>) =>
+    Effect.suspend(() => {
+      const secrets = new Secrets(["a prompt"])
+      all.push(new WeakRef(secrets))
+      const use = Effect.flatMap(Auth.Auth, (auth) =>
+        auth.withToken(() => Effect.zipRight(Effect.yieldNow(), Effect.fail("no"))))
+      return Effect.locally(Effect.exit(use), ofCall, secrets)
+    })
+
+  const countKept = (all: ReadonlyArray<WeakRef<Secrets>>) =>
+    Effect.map(pause, () => {
+      collectGarbage()
+      return all.filter((secrets) => secrets.deref() !== undefined).length
+    })
+
   it.effect("of a call are forgotten when its login ends, though the session goes on", () => {
     const all: Array<WeakRef<Secrets>> = []
-    const call = (auth: Auth.Service) =>
-      Effect.suspend(() => {
-        const secrets = new Secrets(["a prompt"])
-        all.push(new WeakRef(secrets))
-        const use = auth.withToken(() => Effect.zipRight(Effect.yieldNow(), Effect.fail("no")))
-        return Effect.locally(Effect.exit(use), ofCall, secrets)
-      })
     const client = MockClient.make()
     return Effect.gen(function*() {
-      const auth = yield* Auth.Auth
-      yield* Effect.all(Array.from({ length: 100 }, () => call(auth)), { concurrency: "unbounded", discard: true })
-      yield* pause
-      collectGarbage()
+      yield* Effect.all(Array.from({ length: 100 }, () => call(all)), { concurrency: "unbounded", discard: true })
+      assert.isBelow(yield* countKept(all), 10)
       assert.strictEqual(client.count("login"), 20)
-      assert.isBelow(all.filter((secrets) => secrets.deref() !== undefined).length, 10)
+    }).pipe(Effect.provide(Layer.provide(Auth.layer(), client.layer)))
+  })
+
+  it.effect("of a call that is interrupted are forgotten, though its login goes on", () => {
+    const all: Array<WeakRef<Secrets>> = []
+    const client = MockClient.make({ login: () => Effect.never })
+    return Effect.gen(function*() {
+      for (let index = 0; index < 100; index++) {
+        const fiber = yield* Effect.fork(call(all))
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+      }
+      assert.isBelow(yield* countKept(all), 10)
+      assert.strictEqual(client.count("login"), 1)
     }).pipe(Effect.provide(Layer.provide(Auth.layer(), client.layer)))
   })
 })
