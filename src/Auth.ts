@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -156,15 +155,18 @@ const makeWith = Effect.fnUntraced(function*(
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
   const ownSecrets = Secrets.ofSettings(settings)
-  /** Those of the latest 500 logins: a service may quote them to calls that have another session. */
-  const latestSecrets = new Secrets.Secrets([], 500)
+  /** Those of all sessions and of the latest 100 logins: a service may quote them to calls with another session. */
+  const sessionSecrets = new Secrets.Secrets([], {
+    mostOthers: 100,
+    more: () => Effect.runSync(Ref.get(ref)).all.map(({ secrets }) => secrets)
+  })
 
   const makeLogin = (): Sessions.Login => {
     const secrets = new Secrets.Secrets()
-    latestSecrets.include(secrets)
+    sessionSecrets.include(secrets)
     const loginSecrets = new Secrets.Secrets(ownSecrets)
     loginSecrets.include(secrets)
-    loginSecrets.include(latestSecrets)
+    loginSecrets.include(sessionSecrets)
     return { login: Deferred.unsafeMake(FiberId.none), secrets, loginSecrets }
   }
 
@@ -206,7 +208,7 @@ const makeWith = Effect.fnUntraced(function*(
       return Effect.flatMap(
         Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, makeLogin })),
         ({ loginReason, session }) => {
-          callSecrets?.include(latestSecrets)
+          callSecrets?.include(sessionSecrets)
           callSecrets?.include(session.secrets)
           if (callSecrets !== undefined) session.loginSecrets?.include(callSecrets)
           return loginReason === undefined
@@ -226,17 +228,12 @@ const makeWith = Effect.fnUntraced(function*(
     isLast = false
   ): Effect.Effect<A, E | GPTalkError, R> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(from), ({ id, login, loginSecrets, token }) => {
+      Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
         // Awaiting a `Deferred` that is done already would cost as much as the rest of this.
         const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
-          onFailure: (cause) =>
-            FiberRef.getWith(Secrets.ofCall, (callSecrets) => {
-              // The login may go on for long, and must not keep the prompts of calls that do not wait any more.
-              if (callSecrets !== undefined) loginSecrets?.exclude(callSecrets)
-              return Effect.zipRight(giveBack, Effect.failCause(cause))
-            }),
+          onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
           onSuccess: (token) =>
             Effect.flatMap(Ref.get(ref), (sessions) => {
               // Others who waited for the same login may know by now that it was in vain.

@@ -80,10 +80,12 @@ describe("GPTalk, what is answered", () => {
       }).pipe(provide(client))
     })
 
-    it.effect("stream, 200 of HTML: is no stream, which is not waited for and not asked again", () => {
+    it.effect("stream, 200 of HTML: is no stream, and not asked again", () => {
       const client = MockClient.make({ stream: endless(200, { "content-type": "text/html" }) })
       return Effect.gen(function*() {
-        assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "stream" })
+        const fiber = yield* Effect.fork(Effect.flip(ask))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProtocolError", step: "stream" })
         assert.strictEqual(client.requests.length, 3)
       }).pipe(provide(client))
     })

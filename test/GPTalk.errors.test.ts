@@ -167,6 +167,11 @@ describe("GPTalk errors", () => {
         issue: "expected an event stream, found JSON"
       }],
       ["problem JSON", "application/problem+json", "{\"message\":\"gone\"}", { _tag: "ServiceError", detail: "gone" }],
+      ["HTML, and is JSON with an error", "text/html", "{\"code\":1,\"msg\":\"gone\"}", {
+        _tag: "ServiceError",
+        code: 1,
+        detail: "gone"
+      }],
       ["HTML", "text/html", "<html>", { _tag: "ProtocolError", issue: "expected an event stream, found HTML" }],
       ["HTML that holds frames", "Text/HTML", `${MockClient.frame("a")}${MockClient.done}`, { _tag: "ProtocolError" }]
     ])("an answer that says it is %s is no stream", ([_, type, body, expected]) =>

@@ -68,7 +68,7 @@ describe("No secret of another call of GPTalk is seen", () => {
       }
     })
     return Effect.gen(function*() {
-      const calls = Array.from({ length: 550 }, () => Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
+      const calls = Array.from({ length: 150 }, () => Effect.flip(GPTalk.generateText({ prompt: "Hi" })))
       for (const error of yield* Effect.all(calls, { concurrency: "unbounded" })) {
         assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: "device [redacted] is blocked" })
       }
@@ -96,7 +96,28 @@ describe("No secret of another call of GPTalk is seen", () => {
     }).pipe(MockClient.provide(client, { usageLimit: 1 }))
   })
 
-  it.effect("in what text says of the latest 500 sessions; older ones are forgotten", () => {
+  it.effect.each(["login", "text"] as const)("in what %s says of any of many sessions in use", (step) => {
+    const count = 120
+    const client = MockClient.make({
+      login: (received, index) =>
+        index === count && step === "login"
+          ? MockClient.json({ msg: `in use: ${fingerprint(client, 0)}` }, { status: 400 })
+          : MockClient.defaults.login(received, index),
+      text: (_, index) =>
+        index < count
+          ? Effect.never
+          : MockClient.json({ msg: `in use: ${fingerprint(client, 0)}` }, { status: 400 })
+    })
+    return Effect.gen(function*() {
+      const ask = GPTalk.generateText({ prompt: "Hi" })
+      yield* Effect.forEach(Array.from({ length: count }), () => Effect.fork(ask), { discard: true })
+      yield* TestClock.adjust("1 second")
+      const error = yield* Effect.flip(ask)
+      assert.deepInclude(error, { _tag: "ServiceError", step, detail: "in use: [redacted]" })
+    }).pipe(MockClient.provide(client, { usageLimit: 1 }))
+  })
+
+  it.effect("in what text says of the latest 100 sessions; older ones are forgotten", () => {
     const token = (index: number) => `${index}`.padStart(8, "0")
     const client = MockClient.make({
       login: ({ at }, index) => MockClient.json({ data: { token: token(index), expires_at: at / 1000 + 3600 } }),
@@ -104,7 +125,7 @@ describe("No secret of another call of GPTalk is seen", () => {
     })
     return Effect.gen(function*() {
       const auth = yield* Auth.Auth
-      yield* Effect.replicateEffect(auth.withToken(() => Effect.void), 500, { discard: true })
+      yield* Effect.replicateEffect(auth.withToken(() => Effect.void), 100, { discard: true })
       const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" }))
       assert.deepInclude(error, { _tag: "ServiceError", step: "text", detail: `in use: ${token(0)}, [redacted]` })
     }).pipe(

@@ -228,6 +228,7 @@ describe("No secret of GPTalk is seen", () => {
           throw new Error("closed")
         }
       })],
+    ["behind more text than is looked at", (words) => ["\\".repeat(1_000_000), words]],
     ["behind more than is looked at", (words) => [...Array.from({ length: 10_000 }, () => 0), words]],
     ["no error", (words) => words]
   ])("in a defect of the client that quotes the URL and is %s", ([_, toDefect]) =>
@@ -242,9 +243,13 @@ describe("No secret of GPTalk is seen", () => {
       MockClient.make({ text, stream: ({ url }) => Effect.die(toDefect(`no ${url.pathname}${url.search}`)) }).layer
     ))))
 
-  it.effect("in a defect of the client that quotes the body of a prompt with escapes", () =>
+  it.effect.each([
+    "two lines\nthat nobody must see",
+    "C:\\new\\table that nobody must see",
+    "100%25 that nobody must see"
+  ])("in a defect of the client that quotes the body of a prompt with escapes: %j", (prompt) =>
     Effect.gen(function*() {
-      const exit = yield* Effect.exit(GPTalk.generateText({ prompt: "two lines\nthat nobody must see" }))
+      const exit = yield* Effect.exit(GPTalk.generateText({ prompt }))
       assert(Exit.isFailure(exit))
       assert.notMatch(Cause.pretty(exit.cause), secrets)
     }).pipe(MockClient.provide(

@@ -33,8 +33,8 @@ export interface Answer {
 export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseError>
 
 /**
- * How long to wait for the body of an error. It only adds detail to a status that is already known, so the wait is
- * short: one second, or half of the response timeout if that is shorter.
+ * How long to wait for the body of an error. It only adds detail to what is already known, so the wait is short: one
+ * second, or half of the response timeout if that is shorter.
  */
 const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
   Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
@@ -69,6 +69,13 @@ const readText = (
   })
 }
 
+/** The body of an error; empty if it does not come in time, or not at all. */
+const readDetail = (answer: Answer): Effect.Effect<string> =>
+  readText(answer).pipe(
+    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
+    Effect.orElseSucceed(() => "")
+  )
+
 const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<never, GPTalkError.GPTalkError> {
   const { response, step } = answer
   const { status } = response
@@ -77,10 +84,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   }
   const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
-  const text = yield* readText(answer).pipe(
-    Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
-    Effect.orElseSucceed(() => "")
-  )
+  const text = yield* readDetail(answer)
   const json = Either.getOrElse(Json.parse(text), () => otherType(response) === "HTML" ? undefined : text)
   return yield* toServiceError(answer, json, Fault.errorFields(json), retryAfter)
 })
@@ -145,8 +149,8 @@ export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError
   const { response } = answer
   if (!isOk(response.status)) return failure(answer)
   const type = otherType(response)
-  // A page says nothing, and need not be waited for.
-  return Effect.flatMap(type === "HTML" ? Effect.succeed("") : readText(answer), (text) => {
+  // What says that it is a page may still be an error in JSON.
+  return Effect.flatMap(type === "HTML" ? readDetail(answer) : readText(answer), (text) => {
     const json = Either.getOrUndefined(Json.parse(text))
     return Effect.fail(toError(answer, json, `expected an event stream, found ${type}`))
   })

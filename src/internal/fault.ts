@@ -118,8 +118,9 @@ const innermost = (error: unknown, depth = 8): unknown => {
   return isPlatformError(error) ? inner ?? { message: error.reason } : error
 }
 
-/** How many values within a defect are looked at. */
+/** How many values within a defect are looked at, and how many characters of them. */
 const mostValues = 10_000
+const mostCharacters = 1_000_000
 
 /**
  * Whether a request or a secret stands in the properties of the defect, however deep, or may do so beyond what is
@@ -128,14 +129,17 @@ const mostValues = 10_000
  * @internal
  */
 export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean => {
+  const isQuoted = quotes(secrets)
   const seen = new Set<unknown>()
   let count = 0
+  let length = 0
   const visit = (value: unknown): boolean => {
-    if (typeof value === "string") return quotes(value, secrets)
-    if (++count > mostValues) return true
-    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return false
-    if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
+    if (seen.has(value)) return false
     seen.add(value)
+    if (typeof value === "string") return (length += value.length) > mostCharacters || isQuoted(value)
+    if (++count > mostValues) return true
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false
+    if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
     // These may be inherited, from a class that makes them when they are read.
     return [...Reflect.ownKeys(value), "message", "cause"].some((key) => visit(Reflect.get(value, key)))
   }

@@ -86,13 +86,18 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
 }
 
 /**
- * Whether a whole secret stands in the text, with or without escapes, if it is not one that occurs by chance.
+ * Returns what tells whether a whole secret stands in a text, with or without escapes. One that may occur by chance
+ * does not count.
  *
  * @internal
  */
-export const quotes = (text: string, secrets: ReadonlyArray<string>): boolean => {
-  const decoded = plain(text)
-  return secrets.some((secret) => secret.length >= shortestPiece && (text.includes(secret) || decoded.includes(secret)))
+export const quotes = (secrets: ReadonlyArray<string>): (text: string) => boolean => {
+  const known = secrets.filter((secret) => secret.length >= shortestPiece)
+  const decoded = known.map((secret) => plain(secret))
+  return (text) => {
+    const bare = plain(text)
+    return known.some((secret) => text.includes(secret)) || decoded.some((secret) => bare.includes(secret))
+  }
 }
 
 /**

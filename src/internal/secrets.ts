@@ -6,6 +6,13 @@ import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import type { Settings } from "./settings.js"
 
+interface Options {
+  /** Of more others than this that are included, the first are forgotten. */
+  readonly mostOthers?: number
+  /** More others, as they are when they are asked for. */
+  readonly more?: () => ReadonlyArray<Secrets>
+}
+
 /**
  * The secrets of one party, such as a call or a login, and those of others that it has to do with.
  *
@@ -14,12 +21,11 @@ import type { Settings } from "./settings.js"
 export class Secrets {
   readonly #own: Array<string>
   readonly #others = new Set<Secrets>()
-  readonly #mostOthers: number
+  readonly #options: Options
 
-  /** Of more than `mostOthers`, the first are forgotten. */
-  constructor(own: ReadonlyArray<string> = [], mostOthers = Infinity) {
+  constructor(own: ReadonlyArray<string> = [], options: Options = {}) {
     this.#own = [...own]
-    this.#mostOthers = mostOthers
+    this.#options = options
   }
 
   add(secret: string): void {
@@ -29,18 +35,17 @@ export class Secrets {
   /** What the others have now, and what they get later. They may include these in turn. */
   include(others: Secrets): void {
     this.#others.add(others)
+    const { mostOthers = Infinity } = this.#options
     const [first] = this.#others
-    if (first !== undefined && this.#others.size > this.#mostOthers) this.#others.delete(first)
-  }
-
-  exclude(others: Secrets): void {
-    this.#others.delete(others)
+    if (first !== undefined && this.#others.size > mostOthers) this.#others.delete(first)
   }
 
   get all(): ReadonlyArray<string> {
     const parties = new Set<Secrets>([this])
     // This goes through those too that are added on the way.
-    for (const party of parties) for (const other of party.#others) parties.add(other)
+    for (const party of parties) {
+      for (const other of [...party.#others, ...party.#options.more?.() ?? []]) parties.add(other)
+    }
     return [...parties].flatMap((party) => party.#own)
   }
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import { ofCall, Secrets } from "../../src/internal/secrets.js"
 import { pause } from "../utils/eventually.js"
@@ -17,11 +17,13 @@ describe("Secrets", () => {
     assert.sameMembers([...other.all], ["b", "d"])
   })
 
-  it("are not those that were excluded", () => {
-    const [one, other] = [new Secrets(["a"]), new Secrets(["b"])]
-    one.include(other)
-    one.exclude(other)
-    assert.deepStrictEqual(one.all, ["a"])
+  it("are those too that are asked for, as they are then", () => {
+    const more: Array<Secrets> = []
+    const secrets = new Secrets(["a"], { more: () => more })
+    more.push(new Secrets(["b"]))
+    assert.sameMembers([...secrets.all], ["a", "b"])
+    more.pop()
+    assert.sameMembers([...secrets.all], ["a"])
   })
 
   it("are told once, in whatever way they are included", () => {
@@ -35,7 +37,7 @@ describe("Secrets", () => {
   })
 
   it("are their own and those of the latest others, where there is a limit", () => {
-    const secrets = new Secrets(["a", "b", "c"], 2)
+    const secrets = new Secrets(["a", "b", "c"], { mostOthers: 2 })
     for (const secret of ["d", "e", "f"]) secrets.include(new Secrets([secret]))
     assert.sameMembers([...secrets.all], ["a", "b", "c", "e", "f"])
   })
@@ -63,20 +65,6 @@ describe("Secrets", () => {
       yield* Effect.all(Array.from({ length: 100 }, () => call(all)), { concurrency: "unbounded", discard: true })
       assert.isBelow(yield* countKept(all), 10)
       assert.strictEqual(client.count("login"), 20)
-    }).pipe(Effect.provide(Layer.provide(Auth.layer(), client.layer)))
-  })
-
-  it.effect("of a call that is interrupted are forgotten, though its login goes on", () => {
-    const all: Array<WeakRef<Secrets>> = []
-    const client = MockClient.make({ login: () => Effect.never })
-    return Effect.gen(function*() {
-      for (let index = 0; index < 100; index++) {
-        const fiber = yield* Effect.fork(call(all))
-        yield* Effect.yieldNow()
-        yield* Fiber.interrupt(fiber)
-      }
-      assert.isBelow(yield* countKept(all), 10)
-      assert.strictEqual(client.count("login"), 1)
     }).pipe(Effect.provide(Layer.provide(Auth.layer(), client.layer)))
   })
 })
