@@ -163,10 +163,10 @@ const makeWith = Effect.fnUntraced(function*(
 
   const makeLogin = (): Sessions.Login => {
     const secrets = new Secrets.Secrets()
+    secrets.include(sessionSecrets)
     sessionSecrets.include(secrets)
     const loginSecrets = new Secrets.Secrets(ownSecrets)
     loginSecrets.include(secrets)
-    loginSecrets.include(sessionSecrets)
     return { login: Deferred.unsafeMake(FiberId.none), secrets, loginSecrets }
   }
 
@@ -208,9 +208,10 @@ const makeWith = Effect.fnUntraced(function*(
       return Effect.flatMap(
         Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, makeLogin })),
         ({ loginReason, session }) => {
-          callSecrets?.include(sessionSecrets)
-          callSecrets?.include(session.secrets)
-          if (callSecrets !== undefined) session.loginSecrets?.include(callSecrets)
+          if (callSecrets !== undefined) {
+            callSecrets.include(session.secrets)
+            session.loginSecrets?.include(callSecrets)
+          }
           return loginReason === undefined
             ? Effect.succeed(session)
             : Effect.as(Effect.zipRight(Telemetry.countLogin(loginReason), startLogin(session)), session)

@@ -2,6 +2,7 @@
  * Makes foreign text (the error text of a service, the error message of a socket) safe to show: short, on one line, and
  * without any piece of a secret that was sent with the request.
  */
+import type { LazyArg } from "effect/Function"
 
 const maxLength = 200
 const mark = "[redacted]"
@@ -112,14 +113,15 @@ const withoutParts = (secrets: ReadonlyArray<string>): ReadonlyArray<string> => 
 }
 
 /**
- * Returns what makes a text safe. Preparing the secrets takes far longer than searching one text, and is done once, for
- * the first text.
+ * Returns what makes a text safe. Collecting and preparing the secrets takes far longer than searching one text, and is
+ * done once, for the first text.
  *
  * @internal
  */
-export const redactor = (secrets: ReadonlyArray<string>): (text: string) => string => {
+export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) => string => {
   let prepared: Readonly<Record<"known" | "decoded" | "forms", ReadonlyArray<string>>> | undefined
   const prepare = () => {
+    const secrets = all()
     const decoded = withoutParts(secrets.map((secret) => plain(secret)))
     return { known: withoutParts(secrets), decoded, forms: decoded.map(onOneLine) }
   }

@@ -15,7 +15,7 @@ import type { Secrets } from "./secrets.js"
  */
 export interface Login {
   readonly login: Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
-  /** Its fingerprint, and the token that it gives. */
+  /** Its fingerprint, and the token that it gives; and those of the other sessions. */
   readonly secrets: Secrets
   /** What must not be said of it: also what the calls have sent that wait for it. */
   readonly loginSecrets: Secrets
