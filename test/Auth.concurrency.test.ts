@@ -16,10 +16,6 @@ const useFor = (duration: Duration.DurationInput) =>
 const provide = (client: MockClient.MockClient, options?: Auth.Options) =>
   Effect.provide(Layer.provide(Auth.layer(options), client.layer))
 
-/** Logins that take a second. */
-const slowLogin: MockClient.Handler = (received, index) =>
-  Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
-
 const many = <A, E, R>(effect: Effect.Effect<A, E, R>, count: number) =>
   Effect.fork(Effect.all(Array.from({ length: count }, () => effect), { concurrency: "unbounded" }))
 
@@ -27,7 +23,7 @@ describe("Auth, many at once", () => {
   it.effect.each([[1, 1], [5, 1], [6, 2], [10, 2], [12, 3], [101, 21]])(
     "%s callers make %s logins",
     ([callers, logins]) => {
-      const client = MockClient.make({ login: slowLogin })
+      const client = MockClient.make({ login: MockClient.slowLogin })
       return Effect.gen(function*() {
         const fiber = yield* many(use, callers!)
         yield* TestClock.adjust("1 second")
@@ -39,7 +35,7 @@ describe("Auth, many at once", () => {
   )
 
   it.effect("the logins run side by side", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const fiber = yield* many(use, 12)
       yield* TestClock.adjust("1 second")
@@ -49,7 +45,7 @@ describe("Auth, many at once", () => {
   })
 
   it.effect("no session is used more often than its limit", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const fiber = yield* many(useFor("1 second"), 23)
       yield* TestClock.adjust("10 seconds")
@@ -60,7 +56,7 @@ describe("Auth, many at once", () => {
   })
 
   it.effect("reserved and kept uses of a session never exceed its limit, though others fail or are interrupted", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     const holders = new Map<string, number>()
     let most = 0
     const add = (token: string, count: number) =>
@@ -90,7 +86,7 @@ describe("Auth, many at once", () => {
   })
 
   it.effect("those who come while a login is under way wait for it", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const first = yield* Effect.fork(use)
       yield* TestClock.adjust("500 millis")
@@ -187,7 +183,7 @@ describe("Auth, interrupted", () => {
   })
 
   it.effect("a use is given back while the login is still under way", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const fiber = yield* Effect.fork(use)
       yield* TestClock.adjust("500 millis")
@@ -199,7 +195,7 @@ describe("Auth, interrupted", () => {
   })
 
   it.effect("the caller that began a login takes none of those who wait for it down", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const first = yield* Effect.fork(use)
       yield* TestClock.adjust("500 millis")
@@ -212,7 +208,7 @@ describe("Auth, interrupted", () => {
   })
 
   it.effect("one that waits takes none of the others down", () => {
-    const client = MockClient.make({ login: slowLogin })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const first = yield* Effect.fork(use)
       const second = yield* Effect.fork(use)

@@ -194,10 +194,7 @@ describe("Auth, refused", () => {
   })
 
   it.effect("one that waited in vain for a refused session may be refused one itself", () => {
-    const client = MockClient.make({
-      login: (received, index) =>
-        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
-    })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const first = yield* Effect.fork(useRefusing("session-token-0"))
       const second = yield* Effect.fork(useRefusing("session-token-1"))
@@ -210,10 +207,7 @@ describe("Auth, refused", () => {
   })
 
   it.effect("one that was refused already, and then waited in vain, is not refused a third time", () => {
-    const client = MockClient.make({
-      login: (received, index) =>
-        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
-    })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const auth = yield* Auth.Auth
       const uses: Array<string> = []
@@ -257,10 +251,7 @@ describe("Auth, refused", () => {
     }).pipe(provide(MockClient.make())))
 
   it.effect("so can that of a caller who waited for a session in vain", () => {
-    const client = MockClient.make({
-      login: (received, index) =>
-        Effect.delay(Effect.sync(() => MockClient.defaults.login(received, index)), "1 second")
-    })
+    const client = MockClient.make({ login: MockClient.slowLogin })
     return Effect.gen(function*() {
       const auth = yield* Auth.Auth
       const first = yield* Effect.fork(useRefusing("session-token-0"))

@@ -4,6 +4,7 @@ import { Cause, Context, Data, Effect, Exit, Layer, Redacted, Runtime } from "ef
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { inspect } from "node:util"
+import { visible } from "./utils/failWith.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const prompt = "a prompt that nobody must see"
@@ -20,10 +21,6 @@ const failWith = (step: MockClient.Step, answer: MockClient.Handler) =>
   Effect.flip(ask).pipe(
     Effect.provide(Layer.provide(GPTalk.layer({ retries: 0 }), MockClient.make({ text, [step]: answer }).layer))
   )
-
-/** Everything that can be seen of an error. */
-const visible = (error: unknown): string =>
-  [JSON.stringify(error), String(error), Cause.pretty(Cause.fail(error)), inspect(error, { depth: 20 })].join("\n")
 
 class Unavailable extends Data.TaggedError("Unavailable")<{ readonly error: unknown }> {
   override get message() {

@@ -100,6 +100,10 @@ export const defaults: { readonly [K in Step]: (received: Received, index: numbe
   stream: () => reply("Hel", "Hello", "Hello!")
 }
 
+/** Logins that take a second. */
+export const slowLogin: Handler = (received, index) =>
+  Effect.delay(Effect.sync(() => defaults.login(received, index)), "1 second")
+
 const stepOf = (url: URL): Step | undefined =>
   (Object.keys(Protocol.paths) as Array<Step>).find((step) => url.pathname.endsWith(Protocol.paths[step]))
 
