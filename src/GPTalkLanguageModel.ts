@@ -24,6 +24,7 @@ import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as GPTalk from "./GPTalk.js"
@@ -266,11 +267,12 @@ const readText = (
   text: string,
   { responseFormat }: LanguageModel.ProviderOptions,
   origin: Origin
-): Either.Either<string, AiError.MalformedOutput> =>
+): Effect.Effect<string, AiError.MalformedOutput> =>
   responseFormat.type === "text"
-    ? Either.right(text)
-    : Either.mapLeft(
-      findObject(text, responseFormat.schema),
+    ? Effect.succeed(text)
+    : Effect.mapError(
+      // What the schema needs is in the context: `LanguageModel.generateObject` asks for it.
+      findObject(text, responseFormat.schema as Schema.Schema<unknown, unknown>),
       (description) => new AiError.MalformedOutput({ ...origin, description })
     )
 

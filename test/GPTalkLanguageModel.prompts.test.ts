@@ -162,6 +162,7 @@ describe("GPTalkLanguageModel", () => {
       const [kind, text] of [
         ["text only", "I do not know a SECRET."],
         ["an object that does not fit", "{\"name\":\"SECRET\",\"age\":36}"],
+        ["an object that only looks right", "{\"name\":\"Ada\",\"age\":\"SECRET\"}"],
         ["an object that is not closed", "{\"name\":\"SECRET\""],
         ["nothing but braces", "{".repeat(100_000)]
       ] as const
@@ -183,6 +184,7 @@ describe("GPTalkLanguageModel", () => {
           LanguageModel.generateObject({ prompt: "Who?", schema }).pipe(Effect.provide(model))
         )
         assert.strictEqual(error._tag, "MalformedInput")
+        assert.match(error._tag === "MalformedInput" ? error.description! : "", /JSON Schema: .*"size"/)
         assert.strictEqual(requests.length, 0)
       }))
   })

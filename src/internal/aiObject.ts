@@ -1,20 +1,19 @@
 /**
  * Finds the object that was asked for in a reply that may hold more: code fences, an introduction, an example.
  */
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
-/**
- * How many characters the search scans at most: text that is nested too deeply, or never closed, is scanned again from
- * each of its braces. Parsing and checking even the shortest object costs as much as scanning `perTry` characters.
- */
-const mostWork = (text: string): number => 5_000_000 + 5 * text.length
-const perTry = 1000
+/** How many objects of one reply are tried. */
+const mostTries = 5000
 
-/** Where an object may open: other braces, of code or formulas, have something else in them. */
-const opening = /\{\s*["}]/g
+/** Where an object opens, with a field or without any: other braces, of code or formulas, go on in another way. */
+const opening = /\{\s*(?:\}|"(?:[^"\\\n]|\\.){0,200}"\s*:)/g
+
+/** A code fence, with what is in it. */
+const fence = /^[ \t]*```[^\n`]*\n([^]*?)\n[ \t]*```/gm
 
 /** The index after the last brace of the object that opens at `from`; -1 if it is not closed. */
 const endOf = (text: string, from: number): number => {
@@ -38,68 +37,87 @@ const endOf = (text: string, from: number): number => {
 
 interface Found {
   readonly source: string
-  readonly value: unknown
+  readonly value: object
 }
 
-const parse = Option.liftThrowable((source: string): Found => ({ source, value: JSON.parse(source) }))
+const parse = (source: string): Either.Either<Found, string> =>
+  Either.try({
+    try: () => ({ source, value: JSON.parse(source) as object }),
+    catch: () => "it is not valid JSON"
+  })
 
-const lastComma = /,\s*[}\]]/
+const controls: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
-/** Models also write a comma after the last field, as in code. */
-const withoutLastCommas = (source: string): string => {
+/** Models also write as in code: a comma after the last field, a line break or a tab within a string. */
+const mend = (source: string): string => {
   let isString = false
-  return source.replace(/\\[^]|"|,(?=\s*[}\]])/g, (match) => {
+  return source.replace(/\\[^]|["\n\r\t]|,(?=\s*[}\]])/g, (match) => {
     if (match === "\"") isString = !isString
-    return match === "," && !isString ? "" : match
+    if (isString) return controls[match] ?? match
+    return match === "," ? "" : match
   })
 }
 
-const parseMended = (source: string): Option.Option<Found> =>
-  lastComma.test(source) ? parse(withoutLastCommas(source)) : Option.none()
-
-/** The outermost JSON objects of the text, in order. */
-function* objectsOf(text: string): Generator<Found> {
-  let work = 0
-  let from = 0
-  while (work < mostWork(text)) {
+/**
+ * The JSON objects of the text, in order, or what is wrong with one. An object within another is none of them: in a
+ * reply that is cut off, it is only a part of what was asked for.
+ */
+function* objectsIn(text: string): Generator<Either.Either<Found, string>> {
+  for (let from = 0; from !== -1;) {
     opening.lastIndex = from
     const match = opening.exec(text)
     if (match === null) return
-    from = match.index
-    const end = endOf(text, from)
-    work += perTry + (end === -1 ? text.length : end) - from
-    const source = text.slice(from, end)
-    const found = end === -1 ? Option.none() : Option.orElse(parse(source), () => parseMended(source))
-    if (Option.isSome(found)) yield found.value
-    from = Option.isSome(found) ? end : from + 1
+    from = endOf(text, match.index)
+    const source = text.slice(match.index, from)
+    yield from === -1 ? Either.left("it is not closed") : Either.orElse(parse(source), () => parse(mend(source)))
   }
 }
 
+/** The objects in code fences come first: they are the answer rather than what surrounds it. */
+function* objectsOf(text: string): Generator<Either.Either<Found, string>> {
+  for (const [, fenced = ""] of text.matchAll(fence)) yield* objectsIn(fenced)
+  yield* objectsIn(text)
+}
+
+const isEmpty = (value: unknown): boolean => Object.keys(Object(value)).length === 0
+
 /**
  * The source of the first object that the schema decodes, or why there is none, without quoting a value of the reply.
+ * An object that says nothing, since it is empty or has no field of the schema, counts only if there is no other.
  *
- * If the schema decodes none, it is the first object that fits the encoded side of the schema: its transformations may
- * need services, which are not available here.
+ * `LanguageModel` decodes the source again. That must not fail, as its error would quote the reply.
  *
  * @internal
  */
-export const findObject = (text: string, schema: Schema.Schema.Any): Either.Either<string, string> => {
-  // A transformation of the program may throw, and what is nested too deep makes any schema do so.
-  const decodeEncoded = Option.liftThrowable(Schema.decodeUnknownEither(Schema.encodedSchema(schema)))
-  const decode = Option.liftThrowable(Schema.decodeUnknownEither(schema as Schema.Schema<unknown, unknown>))
-  let fitting: string | undefined
+export const findObject = Effect.fnUntraced(function*<R>(
+  text: string,
+  schema: Schema.Schema<unknown, unknown, R>
+): Effect.fn.Return<string, string, R> {
+  const decode = ({ source, value }: Found) =>
+    Schema.decodeUnknown(schema)(value).pipe(
+      Effect.mapBoth({
+        onFailure: describe,
+        onSuccess: (decoded) => ({ source, isEmpty: isEmpty(value) || isEmpty(decoded) })
+      })
+    )
+  let tries = 0
+  let empty: string | undefined
   let issue: string | undefined
-  for (const { source, value } of objectsOf(text)) {
-    if (Option.exists(decode(value), Either.isRight)) return Either.right(source)
-    const encoded = decodeEncoded(value)
-    if (Option.isNone(encoded)) issue ??= "decoding it throws an error"
-    else if (Either.isRight(encoded.value)) fitting ??= source
-    else issue ??= describe(encoded.value.left)
+  for (const found of objectsOf(text)) {
+    if (++tries > mostTries) break
+    const tried = yield* Effect.flatMap(found, decode).pipe(
+      // A transformation of the program may throw, and what is nested too deep makes any schema do so.
+      Effect.catchAllDefect(() => Effect.fail("decoding it throws an error")),
+      Effect.either
+    )
+    if (Either.isLeft(tried)) issue ??= tried.left
+    else if (tried.right.isEmpty) empty ??= tried.right.source
+    else return tried.right.source
   }
-  if (fitting !== undefined) return Either.right(fitting)
-  return Either.left(
+  if (empty !== undefined) return empty
+  return yield* Effect.fail(
     issue === undefined
       ? "No JSON object was found in the reply"
       : `No JSON object that fits the schema was found in the reply: ${issue}`
   )
-}
+})

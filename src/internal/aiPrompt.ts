@@ -34,6 +34,10 @@ const messageOf = (message: Prompt.Message): Either.Either<ReadonlyArray<Message
       (texts) => texts.flat().length === 0 ? [] : [{ role: message.role, content: texts.flat().join("\n") }]
     )
 
+/** Effect's message says in several lines which field it is. */
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ")
+
 const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.Either<Message, string> =>
   Either.try({
     try: () => ({
@@ -44,7 +48,7 @@ const jsonInstruction = (objectName: string, schema: Schema.Schema.Any): Either.
           JSON.stringify(Tool.getJsonSchemaFromSchemaAst(schema.ast))
         }`
     }),
-    catch: () => "The schema of the object cannot be written as a JSON Schema"
+    catch: (error) => `The schema of the object cannot be written as a JSON Schema: ${reasonOf(error)}`
   })
 
 /**

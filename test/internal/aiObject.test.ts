@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Either, ParseResult, Schema } from "effect"
-import { findObject } from "../../src/internal/aiObject.js"
+import { Context, Effect, Either, Fiber, Option, ParseResult, Schema, TestClock } from "effect"
+import * as AiObject from "../../src/internal/aiObject.js"
+
+const findObject = <A, I>(text: string, schema: Schema.Schema<A, I>): Either.Either<string, string> =>
+  Effect.runSync(Effect.either(AiObject.findObject(text, schema as Schema.Schema<unknown, unknown>)))
 
 const Answer = Schema.Struct({ name: Schema.String, n: Schema.NumberFromString })
 const object = "{\"name\":\"A\",\"n\":\"1\"}"
@@ -11,7 +14,7 @@ describe("findObject", () => {
     ["code", "{ name: string }\n".repeat(500)],
     ["braces that nothing closes", "a { brace ".repeat(500)],
     ["objects that do not parse", "{\"name\": A} ".repeat(500)],
-    ["objects that nothing closes", "{\"name\": ".repeat(500)],
+    ["strings that look like objects", "\"{\"); ".repeat(500)],
     ["objects that do not fit", "{\"name\":\"A\"} ".repeat(500)]
   ]
   for (const [kind, before] of befores) {
@@ -32,8 +35,19 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("{\"name\":\"A\",\"n\":\"one\"} " + object, Answer), Either.right(object))
   })
 
-  it("finds one within an object that does not parse", () => {
-    assert.deepStrictEqual(findObject(`{"answer": ${object}, ...}`, Answer), Either.right(object))
+  it("passes over line breaks and tabs in a string", () => {
+    const Poem = Schema.Struct({ text: Schema.String, lines: Schema.Number })
+    assert.deepStrictEqual(
+      findObject("{\n\t\"text\": \"One\r\n\tTwo\\n\",\n\t\"lines\": 2\n}", Poem),
+      Either.right("{\n\t\"text\": \"One\\r\\n\\tTwo\\n\",\n\t\"lines\": 2\n}")
+    )
+  })
+
+  it("takes the one in a code fence before those around it", () => {
+    const text =
+      `You gave {"name":"A","n":"0"}. One more:\n  \`\`\`json\n  ${object}\n  \`\`\`\nand {"name":"A","n":"2"}`
+    assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
+    assert.deepStrictEqual(findObject("```\nnone\n```\n" + object, Answer), Either.right(object))
   })
 
   it("says what is wrong with the first one, without quoting it", () => {
@@ -46,15 +60,31 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("I do not know.", Answer), Either.left("No JSON object was found in the reply"))
   })
 
-  it("finds an object without fields", () => {
+  it("finds an object without fields, if there is none with fields", () => {
     const Options = Schema.Struct({ name: Schema.optional(Schema.String) })
-    assert.deepStrictEqual(findObject("None: {}", Options), Either.right("{}"))
+    const Filled = Schema.Struct({ name: Schema.optionalWith(Schema.String, { default: () => "A" }) })
+    assert.deepStrictEqual(findObject("None: {} {\"other\":1}", Options), Either.right("{}"))
+    const text = "function f() {} by {\"type\":\"object\"} returns {\"name\":\"B\"}"
+    assert.deepStrictEqual(findObject(text, Options), Either.right("{\"name\":\"B\"}"))
+    assert.deepStrictEqual(findObject("f() {} returns {\"name\":\"B\"}", Filled), Either.right("{\"name\":\"B\"}"))
   })
 
-  it("takes no part of an object that does not fit for the object", () => {
-    const Person = Schema.Struct({ name: Schema.String, kids: Schema.optional(Schema.Array(Schema.Unknown)) })
-    assert.isTrue(Either.isLeft(findObject("{\"name\":1,\"kids\":[{\"name\":\"A\"}]}", Person)))
-  })
+  const Person = Schema.Struct({ name: Schema.String, kids: Schema.optional(Schema.Array(Schema.Unknown)) })
+  const kids = "\"kids\":[{\"name\":\"B\"}]"
+  const parts: ReadonlyArray<readonly [string, string, string]> = [
+    ["does not fit", `{"name":1,${kids}}`, "name: expected a string, found a number"],
+    ["is cut off", `{"name":"A",${kids},"age":`, "it is not closed"],
+    ["has other fields and is cut off", `{"id":1,"name":"A",${kids},"age":`, "it is not closed"],
+    ["is not valid JSON", `{"name":"A", // the mother\n${kids}}`, "it is not valid JSON"]
+  ]
+  for (const [kind, text, issue] of parts) {
+    it(`takes no part of an object for the object that ${kind}`, () => {
+      assert.deepStrictEqual(
+        findObject(text, Person),
+        Either.left(`No JSON object that fits the schema was found in the reply: ${issue}`)
+      )
+    })
+  }
 
   it("goes past one at which the schema throws", () => {
     const ThrowingDate = Schema.transform(Schema.String, Schema.String, {
@@ -80,17 +110,38 @@ describe("findObject", () => {
     )
   })
 
-  it("gives one that looks right where none is decoded, or only a service could", () => {
-    class Factor extends Context.Tag("Factor")<Factor, number>() {}
-    const Times = Schema.transformOrFail(Schema.Number, Schema.Number, {
-      decode: (n) => Effect.map(Factor, (factor) => n * factor),
-      encode: ParseResult.succeed
-    })
-    const both = "{\"m\":0} {\"n\":1} {\"n\":2}"
-    assert.deepStrictEqual(findObject(both, Schema.Struct({ n: Times })), Either.right("{\"n\":1}"))
-    const NonePasses = Schema.Struct({ n: Schema.Number.pipe(Schema.greaterThan(2)) })
-    assert.deepStrictEqual(findObject(both, NonePasses), Either.right("{\"n\":1}"))
+  it("says what is wrong with one that only looks right, without quoting it", () => {
+    assert.deepStrictEqual(
+      findObject("{\"name\":\"A\",\"n\":\"SECRET\"}", Answer),
+      Either.left(
+        "No JSON object that fits the schema was found in the reply: n: expected NumberFromString, found a string"
+      )
+    )
   })
+
+  class Cities extends Context.Tag("Cities")<Cities, ReadonlyArray<string>>() {}
+  const City = Schema.transformOrFail(Schema.String, Schema.String, {
+    strict: true,
+    decode: (name, _, ast) =>
+      Effect.flatMap(
+        Effect.delay(Cities, "1 second"),
+        (cities) => cities.includes(name) ? Effect.succeed(name) : Effect.fail(new ParseResult.Type(ast, name))
+      ),
+    encode: ParseResult.succeed
+  })
+
+  it.effect("decodes with services, in the fiber of the call", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Struct({ city: City }) as Schema.Schema<unknown, unknown, Cities>
+      const text = "Not {\"city\":\"Atlantis\"}, but {\"city\":\"Rome\"}"
+      const call = Effect.provideService(AiObject.findObject(text, schema), Cities, ["Rome"])
+      const fiber = yield* Effect.fork(call)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* Fiber.join(fiber), "{\"city\":\"Rome\"}")
+      const interrupted = yield* Effect.fork(Effect.timeoutOption(call, "1500 millis"))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(interrupted), Option.none())
+    }))
 
   const hostile: ReadonlyArray<readonly [string, string]> = [
     ["braces", "{"],
