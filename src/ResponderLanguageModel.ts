@@ -41,8 +41,9 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
  * user message, after the system prompt if there is one. Only the text of its reply is sent to the client.
  *
  * The `model` and the `temperature` of the request are ignored: set them where the model is made. The reply fails with
- * `ModelError` when the model fails, when its reply breaks off or has no text at all, and when its token limit or a
- * content filter ends the reply. When the client disconnects, the call to the model is interrupted.
+ * `ModelError` when the model fails, when its reply breaks off or has no text part, and when its token limit or a
+ * content filter ends the reply. An empty text, as `@effect/ai-openai` makes of a refusal, is a whole reply. When the
+ * client disconnects, the call to the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
