@@ -61,6 +61,14 @@ export const modulesLeft = async (directory: string, code: string): Promise<Read
     .map(([path]) => path.replace(/^.*\/dist\//, ""))
 }
 
+/** A function that uses no peer brings none along, though its module does: a bundler may leave out each declaration. */
+export const whatIsUsed = async (directory: string, code: string): Promise<string> => {
+  const bundle = await build(directory, code, { platform: "browser" })
+  const size = `${bundle.code.length} bytes with the peers in it`
+  insist(bundle.code.length <= 1024, `A program that uses one function alone has ${size}.`)
+  return size
+}
+
 const kibi = (bytes: number): string => (bytes / 1024).toFixed(2)
 
 /** What the core's own code, minified and gzipped, is meant to be at most, in bytes; and what it must not grow past. */

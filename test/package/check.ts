@@ -15,8 +15,6 @@ import { finish, insist, verify } from "./report.js"
 const name = "effect-gptalk"
 
 const pack = async (directory: string): Promise<string> => {
-  // What an earlier build left behind would be packed too.
-  await rm(join(root, "dist"), { recursive: true, force: true })
   await run(root, "npm", "pack", `--pack-destination=${directory}`)
   return join(directory, (await readdir(directory)).find((file) => file.endsWith(".tgz"))!)
 }
@@ -134,6 +132,7 @@ const core = async (directory: string, tarball: string): Promise<void> => {
   await verify("leaves no side effects in a bundle", async () => {
     const left = await Bundle.modulesLeft(directory, `export { Message } from "${name}"`)
     insist(left.join() === "Message.js", `A program that uses Message alone holds ${left.join()}.`)
+    return Bundle.whatIsUsed(directory, `export { toPrompt } from "${name}/Message"`)
   })
   await verify("size of the core's own code", () => Bundle.ownSize(directory, barrel))
 }
