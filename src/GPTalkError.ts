@@ -287,4 +287,12 @@ export const GPTalkError = Schema.Union(
  * @since 0.1.0
  * @category errors
  */
-export type GPTalkError = typeof GPTalkError.Type
+export type GPTalkError =
+  | InvalidRequestError
+  | AuthenticationError
+  | RateLimitError
+  | ServiceError
+  | ConnectionError
+  | TimeoutError
+  | ProtocolError
+  | IncompleteReplyError
