@@ -47,18 +47,18 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
   }
 )
 
-const repliesOf = new WeakMap<NodeSocket, Running.Running>()
+const runningOf = new WeakMap<NodeSocket, Running.Running>()
 
-/** The replies to interrupt when the connection closes. It has one listener, however many requests come on it. */
-const repliesOn = (socket: NodeSocket): Running.Running => {
-  const known = repliesOf.get(socket)
+/** What to interrupt when the connection closes. It has one listener, however many requests come on it. */
+const runningOn = (socket: NodeSocket): Running.Running => {
+  const known = runningOf.get(socket)
   if (known !== undefined) return known
-  const replies = new Running.Running()
-  const end = () => replies.end(HttpServerError.clientAbortFiberId)
-  repliesOf.set(socket, replies)
+  const running = new Running.Running()
+  const end = () => running.end(HttpServerError.clientAbortFiberId)
+  runningOf.set(socket, running)
   if (socket.destroyed) end()
   else socket.on("close", end)
-  return replies
+  return running
 }
 
 /** Node does not report that a client has disconnected while the body of its request is unread. */
@@ -80,5 +80,18 @@ export const channel = <A>(
     const socket = socketOf(request)
     if (socket === undefined) return self
     discardBody(request)
-    return Running.channel(self, repliesOn(socket))
+    return Running.channel(self, runningOn(socket))
   })
+
+/**
+ * Interrupts the effect when the connection closes. Node does not report that to a request that has its answer.
+ *
+ * @internal
+ */
+export const effect = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<A, E, R> => {
+  const socket = socketOf(request)
+  return socket === undefined ? self : Running.effect(self, runningOn(socket))
+}

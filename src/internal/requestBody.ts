@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Protocol from "../Protocol.js"
 import type * as Responder from "../Responder.js"
+import * as Connection from "./connection.js"
 import { ErrorAnswer } from "./errorAnswer.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
@@ -48,6 +49,7 @@ const tooLarge = (maxSize: number): ErrorAnswer =>
 interface NodeSource {
   readonly setEncoding: (encoding: "utf8") => unknown
   readonly on: (event: "data" | "end" | "error" | "close", listener: (text: string) => void) => unknown
+  readonly destroyed: boolean
   readonly destroy: () => unknown
 }
 
@@ -79,8 +81,9 @@ const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<
     source.on("error", () => settle(Effect.fail(unreadable)))
     return Effect.sync(() => {
       leave()
-      // Not at once: middleware that has waited long enough still has to answer on this connection.
-      source.on("close", running.onEnd(() => source.destroy()))
+      // Not at once: middleware that has waited long enough still has to answer on this connection. If the client has
+      // disconnected, there is nothing left to do, and no event to undo it.
+      if (!source.destroyed) source.on("close", running.onEnd(() => source.destroy()))
     })
   })
 
@@ -107,18 +110,20 @@ const readAny = Effect.fnUntraced(function*(
   const receive = (bytes: Uint8Array): Effect.Effect<void> => {
     size += bytes.length
     if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
-    else refuseTooLarge()
+    else {
+      text = ""
+      refuseTooLarge()
+    }
     return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
   }
   const refuseUnread = Effect.sync(() => refuse(unreadable))
   // The failure must not become that of the fiber, which is logged: it holds the request.
   const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
-  yield* Stream.runForEach(safe, receive).pipe(
+  const read = Stream.runForEach(safe, receive).pipe(
     Effect.zipRight(Effect.sync(() => Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode())))),
-    Effect.onError(() => refuseUnread),
-    Effect.interruptible,
-    Effect.forkIn(scope)
+    Effect.onError(() => refuseUnread)
   )
+  yield* Effect.forkIn(Effect.interruptible(Connection.effect(read, request)), scope)
   if (Number(request.headers["content-length"]) > maxSize) refuseTooLarge()
   return yield* Deferred.await(body)
 })

@@ -57,6 +57,14 @@ export const make: Effect.Effect<Running, never, Scope.Scope> = Effect.acquireRe
 )
 
 /**
+ * Keeps the fiber of the effect in `running` as long as it runs.
+ *
+ * @internal
+ */
+export const effect = <A, E, R>(self: Effect.Effect<A, E, R>, running: Running): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(Effect.sync(() => running.enter()), () => self, (leave) => Effect.sync(leave))
+
+/**
  * Keeps the fiber of the channel in `running` as long as it runs. A channel cannot be interrupted between `enter` and
  * the registration of its finalizer, so this needs no scope.
  *
