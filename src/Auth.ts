@@ -154,27 +154,19 @@ const makeWith = Effect.fnUntraced(function*(
   const ref = yield* Ref.make(Sessions.empty)
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
-  const ownSecrets = Secrets.ofSettings(settings)
-  /** Those of all sessions and of the latest 100 logins: a service may quote them to calls with another session. */
-  const sessionSecrets = new Secrets.Secrets([], {
-    mostOthers: 100,
-    more: () => Effect.runSync(Ref.get(ref)).all.map(({ secrets }) => secrets)
-  })
+  const sessionSecrets = () => Sessions.secrets(Effect.runSync(Ref.get(ref)))
 
   const makeLogin = (): Sessions.Login => {
-    const secrets = new Secrets.Secrets()
-    secrets.include(sessionSecrets)
-    sessionSecrets.include(secrets)
-    const loginSecrets = new Secrets.Secrets(ownSecrets)
-    loginSecrets.include(secrets)
-    return { login: Deferred.unsafeMake(FiberId.none), secrets, loginSecrets }
+    const loginSecrets = new Secrets.Secrets(Secrets.ofSettings(settings))
+    loginSecrets.include(sessionSecrets)
+    return { login: Deferred.unsafeMake(FiberId.none), secrets: [], loginSecrets }
   }
 
   const login = Effect.fnUntraced(function*({ loginSecrets, secrets }: Sessions.Session) {
     const fingerprint = yield* makeFingerprint
-    secrets.add(fingerprint)
+    secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
-    const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets ?? secrets }).pipe(
+    const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
       // A client that cannot be interrupted is not waited for. The fiber that it runs in must not fail: that is logged.
       Effect.exit,
       Effect.disconnect,
@@ -185,7 +177,7 @@ const makeWith = Effect.fnUntraced(function*(
       }),
       Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
-    secrets.add(answer.token)
+    secrets.push(answer.token)
     // The span sees what this ends with, so the token must be hidden by then.
     return { token: Redacted.make(answer.token), expiresAt: toMillis(answer.expires_at) }
   }, Effect.withSpan("GPTalk.login", Span.options))
@@ -209,8 +201,9 @@ const makeWith = Effect.fnUntraced(function*(
         Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, makeLogin })),
         ({ loginReason, session }) => {
           if (callSecrets !== undefined) {
-            callSecrets.include(session.secrets)
-            session.loginSecrets?.include(callSecrets)
+            const { secrets } = session
+            callSecrets.include(() => [...secrets, ...sessionSecrets()])
+            session.loginSecrets?.include(() => callSecrets.own)
           }
           return loginReason === undefined
             ? Effect.succeed(session)

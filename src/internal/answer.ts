@@ -16,7 +16,7 @@ import * as Fault from "./fault.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
 import { markRefusal } from "./refusal.js"
-import { Secrets } from "./secrets.js"
+import type { Secrets } from "./secrets.js"
 import type { Settings } from "./settings.js"
 
 /** @internal */
@@ -99,8 +99,8 @@ const toServiceError = (
   retryAfter?: Option.Option<Duration.Duration>
 ): GPTalkError.ServiceError => {
   const data = dataOf(json)
-  const tokens = Predicate.hasProperty(data, "token") && Predicate.isString(data.token) ? [data.token] : []
-  return Fault.toServiceError(fault, { step, status, secrets: new Secrets([...tokens, ...secrets.all]), retryAfter })
+  if (Predicate.hasProperty(data, "token") && Predicate.isString(data.token)) secrets.add(data.token)
+  return Fault.toServiceError(fault, { step, status, secrets, retryAfter })
 }
 
 /** What is wrong with a 2xx answer: the error that its JSON holds, or else that it breaks the protocol. */

@@ -3,50 +3,31 @@
  * that failed, since a service may remember the others; and those of the logins of other calls.
  */
 import * as FiberRef from "effect/FiberRef"
+import type { LazyArg } from "effect/Function"
 import { globalValue } from "effect/GlobalValue"
 import type { Settings } from "./settings.js"
 
-interface Options {
-  /** Of more others than this that are included, the first are forgotten. */
-  readonly mostOthers?: number
-  /** More others, as they are when they are asked for. */
-  readonly more?: () => ReadonlyArray<Secrets>
-}
-
 /**
- * The secrets of one party, such as a call or a login, and those of others that it has to do with.
+ * The secrets of a call or a login, and those of others that it has to do with.
  *
  * @internal
  */
 export class Secrets {
-  readonly #own: Array<string>
-  readonly #others = new Set<Secrets>()
-  readonly #options: Options
+  readonly #others: Array<LazyArg<ReadonlyArray<string>>> = []
 
-  constructor(own: ReadonlyArray<string> = [], options: Options = {}) {
-    this.#own = [...own]
-    this.#options = options
-  }
+  constructor(readonly own: Array<string>) {}
 
   add(secret: string): void {
-    this.#own.push(secret)
+    this.own.push(secret)
   }
 
-  /** What the others have now, and what they get later. They may include these in turn. */
-  include(others: Secrets): void {
-    this.#others.add(others)
-    const { mostOthers = Infinity } = this.#options
-    const [first] = this.#others
-    if (first !== undefined && this.#others.size > mostOthers) this.#others.delete(first)
+  /** Those of others, as they are when they are looked for. */
+  include(others: LazyArg<ReadonlyArray<string>>): void {
+    this.#others.push(others)
   }
 
   get all(): ReadonlyArray<string> {
-    const parties = new Set<Secrets>([this])
-    // This goes through those too that are added on the way.
-    for (const party of parties) {
-      for (const other of [...party.#others, ...party.#options.more?.() ?? []]) parties.add(other)
-    }
-    return [...parties].flatMap((party) => party.#own)
+    return [...new Set([...this.own, ...this.#others.flatMap((others) => others())])]
   }
 }
 
@@ -65,7 +46,7 @@ export const ofCall: FiberRef.FiberRef<Secrets | undefined> = globalValue(
  *
  * @internal
  */
-export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): ReadonlyArray<string> =>
+export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): Array<string> =>
   [...Object.entries(headers), ...url.searchParams].flatMap(([name, value]) =>
     /auth|cookie|cred|key|pass|secret|session|sig|token/i.test(name) ? [value] : []
   )

@@ -15,8 +15,8 @@ import type { Secrets } from "./secrets.js"
  */
 export interface Login {
   readonly login: Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
-  /** Its fingerprint, and the token that it gives; and those of the other sessions. */
-  readonly secrets: Secrets
+  /** Its fingerprint, and then also the token that it gives. */
+  readonly secrets: Array<string>
   /** What must not be said of it: also what the calls have sent that wait for it. */
   readonly loginSecrets: Secrets
 }
@@ -44,10 +44,20 @@ export interface Sessions {
   readonly nextId: number
   /** In the order of their ids. */
   readonly all: ReadonlyArray<Session>
+  /** The secrets of the latest 100 logins. */
+  readonly latest: ReadonlyArray<ReadonlyArray<string>>
 }
 
 /** @internal */
-export const empty: Sessions = { nextId: 0, all: [] }
+export const empty: Sessions = { nextId: 0, all: [], latest: [] }
+
+/**
+ * Those of all sessions and of the latest logins: a service may quote them to calls with another session.
+ *
+ * @internal
+ */
+export const secrets = ({ all, latest }: Sessions): ReadonlyArray<string> =>
+  [...latest, ...all.map(({ secrets }) => secrets)].flat()
 
 /** @internal */
 export interface Reservation {
@@ -106,7 +116,11 @@ export const reserve = (
   return [
     { session: reserved, loginReason },
     free === undefined
-      ? { nextId: sessions.nextId + 1, all: [...live, reserved] }
+      ? {
+        nextId: sessions.nextId + 1,
+        all: [...live, reserved],
+        latest: [...sessions.latest.slice(-99), session.secrets]
+      }
       : { ...sessions, all: live.map((other) => other === free ? reserved : other) }
   ]
 }

@@ -14,8 +14,8 @@ const reserve = (sessions: Sessions.Sessions, now = 0, from = 0) =>
     from,
     makeLogin: () => ({
       login: Deferred.unsafeMake(FiberId.none),
-      secrets: new Secrets(),
-      loginSecrets: new Secrets()
+      secrets: [],
+      loginSecrets: new Secrets([])
     })
   })
 
