@@ -76,15 +76,6 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   })
 }
 
-/** By outcome: tagging a metric takes longer than updating it. */
-const repliesBy = new Map<string, typeof replies>()
-
-const repliesWith = (outcome: string): typeof replies => {
-  const tagged = repliesBy.get(outcome) ?? Metric.tagged(replies, "outcome", outcome)
-  repliesBy.set(outcome, tagged)
-  return tagged
-}
-
 /** @internal */
 export const recordEnd = (
   span: Tracer.Span,
@@ -98,6 +89,6 @@ export const recordEnd = (
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
   return Effect.zipRight(
     Metric.update(deltas, progress?.deltas ?? 0),
-    Metric.increment(repliesWith(outcome))
+    Metric.increment(Metric.tagged(replies, "outcome", outcome))
   )
 }
