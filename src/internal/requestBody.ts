@@ -2,7 +2,6 @@
  * Reads the body of a request within limits and validates it. An invalid one fails with an `ErrorAnswer`.
  */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
@@ -36,7 +35,7 @@ export interface Options {
   readonly maxSize: number
   /** Requests whose bodies are being read. */
   readonly running: Running.Running
-  /** The scope in which bodies are read on that were answered before their end. */
+  /** The scope in which bodies still come that nobody waits for any more. */
   readonly scope: Scope.Scope
 }
 
@@ -45,88 +44,112 @@ const unreadable = new ErrorAnswer({ code: 400, msg: "the body could not be read
 const tooLarge = (maxSize: number): ErrorAnswer =>
   new ErrorAnswer({ code: 413, msg: `the body is larger than ${maxSize} bytes` })
 
+const saysTooLarge = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
+  Number(headers["content-length"]) > maxSize
+
 /** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
-  readonly setEncoding: (encoding: "utf8") => unknown
-  readonly on: (event: "data" | "end" | "error" | "close", listener: (text: string) => void) => unknown
   readonly destroyed: boolean
+  readonly on: (event: "data" | "end" | "error" | "close", listener: (bytes: Uint8Array) => void) => unknown
+  readonly pause: () => unknown
   readonly destroy: () => unknown
 }
 
 /** Also checks that it is still open: a stream that has ended emits no more events. */
 const isNodeSource = (source: unknown): source is NodeSource =>
-  Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "setEncoding")
-
-/** Whether the request declares a length within the limit. HTTP ensures that its body is not longer than that. */
-const isSmall = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>
-  Number(headers["content-length"]) <= maxSize && headers["transfer-encoding"] === undefined
+  Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "pause")
 
 /**
- * The fast path for nearly every body: in the time that the platform's `text` and `stream` take longer, dozens of
- * frames can be sent.
+ * Lets the rest of a body come that nobody waits for any more. It is not cut off at once: there is still an answer to
+ * send on its connection. At the end of the server it is, which would wait for it.
  */
-const readSmall = (source: NodeSource, running: Running.Running): Effect.Effect<string, ErrorAnswer> =>
-  Effect.async((resume) => {
-    const leave = running.enter()
-    const settle = (outcome: Effect.Effect<string, ErrorAnswer>) => {
-      leave()
-      resume(outcome)
-    }
-    let text = ""
-    source.setEncoding("utf8")
-    source.on("data", (more) => {
-      text += more
+const leaveBehind = (
+  source: NodeSource,
+  request: HttpServerRequest.HttpServerRequest,
+  { scope }: Options
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (source.destroyed) return Effect.void
+    const rest = Effect.async<void>((resume) => {
+      for (const event of ["end", "close"] as const) source.on(event, () => resume(Effect.void))
     })
-    source.on("end", () => settle(Effect.succeed(text)))
-    source.on("error", () => settle(Effect.fail(unreadable)))
-    return Effect.sync(() => {
-      leave()
-      // Not at once: middleware that has waited long enough still has to answer on this connection. If the client has
-      // disconnected, there is nothing left to do, and no event to undo it.
-      if (!source.destroyed) source.on("close", running.onEnd(() => source.destroy()))
-    })
+    return Connection.effect(rest, request).pipe(
+      Effect.interruptible,
+      Effect.onInterrupt(() => Effect.sync(() => source.destroy())),
+      Effect.forkIn(scope),
+      Effect.asVoid,
+      Effect.uninterruptible
+    )
   })
 
 /** How much of a body that is too large is still read, as a multiple of the limit. */
 const discardFactor = 4
 
-/** How long a client that sends still more is kept waiting, unread, before it is disconnected. */
-const grace = "1 second"
+/** How long a client that sends still more is kept waiting, unread, before it is disconnected. In real time. */
+const graceMillis = 1000
 
 /**
+ * Reads a body by the events of Node: the platform's `text` and `stream` take longer by the time of dozens of frames,
+ * and by ten times as long for each chunk.
+ *
  * A body that is too large is answered at once, but read on for a while: if the connection were closed while the client
  * still sends, the client would see a reset instead of the answer.
  */
-const readAny = Effect.fnUntraced(function*(
+const readNode = (
+  source: NodeSource,
   request: HttpServerRequest.HttpServerRequest,
-  { maxSize, scope }: Options
-): Effect.fn.Return<string, ErrorAnswer> {
-  const body = yield* Deferred.make<string, ErrorAnswer>()
-  const refuse = (error: ErrorAnswer) => Deferred.unsafeDone(body, error)
-  const refuseTooLarge = () => refuse(tooLarge(maxSize))
-  const decoder = new TextDecoder()
-  let text = ""
-  let size = 0
-  const receive = (bytes: Uint8Array): Effect.Effect<void> => {
-    size += bytes.length
-    if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
-    else {
-      text = ""
-      refuseTooLarge()
+  options: Options
+): Effect.Effect<string, ErrorAnswer> =>
+  Effect.async((resume) => {
+    const { maxSize, running } = options
+    const leave = running.enter()
+    const rest = leaveBehind(source, request, options)
+    const decoder = new TextDecoder()
+    let text = ""
+    let size = 0
+    const settle = (outcome: Effect.Effect<string, ErrorAnswer>) => {
+      leave()
+      resume(outcome)
     }
-    return size > maxSize * discardFactor ? Effect.zipRight(Effect.sleep(grace), Effect.interrupt) : Effect.void
-  }
-  const refuseUnread = Effect.sync(() => refuse(unreadable))
-  // The failure must not become that of the fiber, which is logged: it holds the request.
-  const safe = Stream.catchAll(request.stream, () => Stream.execute(refuseUnread))
-  const read = Stream.runForEach(safe, receive).pipe(
-    Effect.zipRight(Effect.sync(() => Deferred.unsafeDone(body, Effect.sync(() => text + decoder.decode())))),
-    Effect.onError(() => refuseUnread)
-  )
-  yield* Effect.forkIn(Effect.interruptible(Connection.effect(read, request)), scope)
-  if (Number(request.headers["content-length"]) > maxSize) refuseTooLarge()
-  return yield* Deferred.await(body)
-})
+    const refuse = () => {
+      text = ""
+      settle(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
+    }
+    source.on("data", (bytes) => {
+      size += bytes.length
+      if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
+      else refuse()
+      if (size > maxSize * discardFactor) {
+        source.pause()
+        setTimeout(() => source.destroy(), graceMillis)
+      }
+    })
+    source.on("end", () => settle(Effect.succeed(text + decoder.decode())))
+    source.on("error", () => settle(Effect.fail(unreadable)))
+    if (saysTooLarge(request, maxSize)) refuse()
+    return Effect.zipRight(Effect.sync(leave), rest)
+  })
+
+/** Reads a body by its stream, which ends when there is too much of it. */
+const readStream = (
+  request: HttpServerRequest.HttpServerRequest,
+  { maxSize }: Options
+): Effect.Effect<string, ErrorAnswer> =>
+  Effect.suspend(() => {
+    if (saysTooLarge(request, maxSize)) return tooLarge(maxSize)
+    const decoder = new TextDecoder()
+    let text = ""
+    let size = 0
+    return request.stream.pipe(
+      Stream.catchAllCause(() => Stream.fail(unreadable)),
+      Stream.runForEach((bytes) => {
+        size += bytes.length
+        text += decoder.decode(bytes, { stream: true })
+        return size > maxSize ? tooLarge(maxSize) : Effect.void
+      }),
+      Effect.map(() => text + decoder.decode())
+    )
+  })
 
 /** Whether other code has already begun to read the source, be it a Node stream or a web request. */
 const isTaken = (source: unknown): boolean =>
@@ -161,10 +184,9 @@ const readText = (
   request: HttpServerRequest.HttpServerRequest,
   options: Options
 ): Effect.Effect<string, ErrorAnswer> => {
-  if (isTaken(request.source)) return readTaken(request, options)
-  return isSmall(request, options.maxSize) && isNodeSource(request.source)
-    ? readSmall(request.source, options.running)
-    : readAny(request, options)
+  const { source } = request
+  if (isTaken(source)) return readTaken(request, options)
+  return isNodeSource(source) ? readNode(source, request, options) : readStream(request, options)
 }
 
 /** @internal */

@@ -12,7 +12,6 @@ import type * as Scope from "effect/Scope"
 /** @internal */
 export class Running {
   readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-  readonly #callbacks = new Set<() => void>()
   #interruptor: FiberId.FiberId | undefined
 
   /** Adds the current fiber. Returns a function that removes it. After `end`, the fiber is interrupted at once. */
@@ -25,20 +24,10 @@ export class Running {
     }
   }
 
-  /** Calls back at the end, or at once after it. Returns a function that takes that back. */
-  onEnd(callback: () => void): () => void {
-    if (this.#interruptor !== undefined) callback()
-    this.#callbacks.add(callback)
-    return () => {
-      this.#callbacks.delete(callback)
-    }
-  }
-
   /** Interrupts all fibers, and those that come later. */
   end(interruptor: FiberId.FiberId): void {
     this.#interruptor = interruptor
     for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(interruptor)
-    for (const callback of this.#callbacks) callback()
   }
 }
 
