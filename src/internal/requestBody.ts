@@ -50,14 +50,21 @@ const saysTooLarge = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize:
 /** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
   readonly destroyed: boolean
-  readonly on: (event: "data" | "end" | "error" | "close", listener: (bytes: Uint8Array) => void) => unknown
+  readonly on: (event: "data" | "pause" | "end" | "error" | "close", listener: (bytes: Uint8Array) => void) => unknown
   readonly pause: () => unknown
+  readonly isPaused: () => boolean
   readonly destroy: () => unknown
 }
 
 /** Also checks that it is still open: a stream that has ended emits no more events. */
 const isNodeSource = (source: unknown): source is NodeSource =>
   Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "pause")
+
+/** How much of a body that is too large is still read, as a multiple of the limit. */
+const discardFactor = 4
+
+/** How long a client that sends still more is kept waiting, unread, before it is disconnected. */
+const grace = "1 second"
 
 /**
  * Lets the rest of a body come that nobody waits for any more. It is not cut off at once: there is still an answer to
@@ -70,23 +77,21 @@ const leaveBehind = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (source.destroyed) return Effect.void
+    const disconnect = Effect.sync(() => source.destroy())
     const rest = Effect.async<void>((resume) => {
+      const stopReading = () => resume(Effect.delay(disconnect, grace))
+      if (source.isPaused()) stopReading()
+      source.on("pause", stopReading)
       for (const event of ["end", "close"] as const) source.on(event, () => resume(Effect.void))
     })
     return Connection.effect(rest, request).pipe(
       Effect.interruptible,
-      Effect.onInterrupt(() => Effect.sync(() => source.destroy())),
+      Effect.onInterrupt(() => disconnect),
       Effect.forkIn(scope),
       Effect.asVoid,
       Effect.uninterruptible
     )
   })
-
-/** How much of a body that is too large is still read, as a multiple of the limit. */
-const discardFactor = 4
-
-/** How long a client that sends still more is kept waiting, unread, before it is disconnected. In real time. */
-const graceMillis = 1000
 
 /**
  * Reads a body by the events of Node: the platform's `text` and `stream` take longer by the time of dozens of frames,
@@ -119,10 +124,7 @@ const readNode = (
       size += bytes.length
       if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
       else refuse()
-      if (size > maxSize * discardFactor) {
-        source.pause()
-        setTimeout(() => source.destroy(), graceMillis)
-      }
+      if (size > maxSize * discardFactor) source.pause()
     })
     source.on("end", () => settle(Effect.succeed(text + decoder.decode())))
     source.on("error", () => settle(Effect.fail(unreadable)))
