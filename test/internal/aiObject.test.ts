@@ -50,6 +50,29 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("```\nnone\n```\n" + object, Answer), Either.right(object))
   })
 
+  it("takes the one in a later code fence before what stands between them", () => {
+    const text =
+      `The form:\n\`\`\`json\n{"name":"a text"}\n\`\`\`\nNot {"name":"A","n":"0"}:\n\`\`\`json\n${object}\n\`\`\``
+    assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
+  })
+
+  const names: ReadonlyArray<readonly [kind: string, name: string]> = [
+    ["long", "the_reasons_that_speak_for_the_answer_given_below"],
+    ["quoted", "a \"name\""]
+  ]
+  for (const [kind, name] of names) {
+    it(`finds one whose first field has a ${kind} name`, () => {
+      const text = JSON.stringify({ [name]: "A" })
+      const schema = Schema.Struct({ [name]: Schema.String })
+      assert.deepStrictEqual(findObject(`Here: ${text}`, schema), Either.right(text))
+    })
+  }
+
+  it("finds one with a blank before its colons", () => {
+    const spaced = "{ \"name\" : \"A\", \"n\" : \"1\" }"
+    assert.deepStrictEqual(findObject(spaced, Answer), Either.right(spaced))
+  })
+
   it("says what is wrong with the first one, without quoting it", () => {
     assert.deepStrictEqual(
       findObject("{\"name\":1} {\"name\":\"A\",\"n\":2} {}", Answer),
@@ -67,6 +90,11 @@ describe("findObject", () => {
     const text = "function f() {} by {\"type\":\"object\"} returns {\"name\":\"B\"}"
     assert.deepStrictEqual(findObject(text, Options), Either.right("{\"name\":\"B\"}"))
     assert.deepStrictEqual(findObject("f() {} returns {\"name\":\"B\"}", Filled), Either.right("{\"name\":\"B\"}"))
+  })
+
+  it("finds an object that is decoded to null", () => {
+    const Name = Schema.Struct({ name: Schema.NullOr(Schema.String) }).pipe(Schema.pluck("name"))
+    assert.deepStrictEqual(findObject("{\"name\":null}", Name), Either.right("{\"name\":null}"))
   })
 
   const Person = Schema.Struct({ name: Schema.String, kids: Schema.optional(Schema.Array(Schema.Unknown)) })
