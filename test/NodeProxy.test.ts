@@ -73,6 +73,14 @@ describe("NodeProxy", () => {
         }))
     }
 
+    it.scopedLive("sends no credentials where the URL has none", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        yield* talk(service.url, NodeProxy.layer(proxy.url))
+        assert.deepStrictEqual(new Set(proxy.authorizations), new Set([undefined]))
+      }))
+
     it.scopedLive("speaks TLS with a proxy of an https URL", () =>
       Effect.gen(function*() {
         const firstBytes: Array<number | undefined> = []

@@ -43,13 +43,17 @@ export const makeService = (options?: { readonly hang?: boolean; readonly host?:
     return { url: `http://${options?.host === "::1" ? "[::1]" : "127.0.0.1"}:${port}`, port, paths, streams }
   })
 
-/** A proxy that notes what it is asked to connect to. */
+/** A proxy that notes what it is asked to connect to, and with what credentials. */
 export const makeProxy = (options?: { readonly authorization?: string }) =>
   Effect.gen(function*() {
     const targets: Array<string> = []
+    const authorizations: Array<string | undefined> = []
     const sockets = { open: 0 }
     const server: ProxyServer = createProxy(Http.createServer())
-    server.on("connect", (request) => targets.push(request.url!))
+    server.on("connect", (request) => {
+      targets.push(request.url!)
+      authorizations.push(request.headers["proxy-authorization"])
+    })
     server.on("connection", (socket) => {
       sockets.open++
       socket.on("close", () => sockets.open--)
@@ -59,7 +63,7 @@ export const makeProxy = (options?: { readonly authorization?: string }) =>
     }
     // A tunnel is no longer the server's, so nothing but its other end closes it.
     const port = yield* listen(server)
-    return { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}`, targets, sockets }
+    return { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}`, targets, authorizations, sockets }
   })
 
 /** A proxy that closes each connection once it is asked for a tunnel. */
