@@ -106,6 +106,15 @@ describe("NodeProxy", () => {
         assert.deepStrictEqual(proxy.targets, [`127.0.0.1:${port}`])
       }))
 
+    it.scopedLive("sends https through HTTP_PROXY where HTTPS_PROXY is not set", () =>
+      Effect.gen(function*() {
+        const proxy = yield* makeProxy()
+        const port = yield* closedPort
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url }))
+        yield* Effect.exit(talk(`https://127.0.0.1:${port}`, layer))
+        assert.deepStrictEqual(proxy.targets, [`127.0.0.1:${port}`])
+      }))
+
     it.scopedLive("takes an empty variable for one that is not set", () =>
       Effect.gen(function*() {
         const service = yield* makeService()
