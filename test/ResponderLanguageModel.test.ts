@@ -1,6 +1,6 @@
 import { AiError, LanguageModel, type Prompt, type Response } from "@effect/ai"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Logger, LogLevel, Option, Queue, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, FiberId, Logger, LogLevel, Option, Queue, Stream } from "effect"
 import type * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
 import { follow } from "./utils/follow.js"
@@ -107,6 +107,14 @@ describe("ResponderLanguageModel", () => {
       Effect.gen(function*() {
         assert.deepStrictEqual(
           yield* collect(Stream.make(start, delta("Hi"), end)),
+          { deltas: ["Hi"], end: "Success" }
+        )
+      }))
+
+    it.effect("is whole of a model that streams deltas alone", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(
+          yield* collect(Stream.make(delta("Hi"), finish())),
           { deltas: ["Hi"], end: "Success" }
         )
       }))
@@ -249,6 +257,15 @@ describe("ResponderLanguageModel", () => {
         assert.notMatch(JSON.stringify(error), /the-prompt|the-key/)
       }))
   })
+
+  it.effect.each<readonly [string, Cause.Cause<never>]>([
+    ["dies of no AiError", Cause.die(new Error("a bug"))],
+    ["interrupts itself", Cause.interrupt(FiberId.none)]
+  ])("a reply whose model %s ends as the model does", ([_, cause]) =>
+    Effect.gen(function*() {
+      const responder = yield* makeResponder(() => Stream.concat(Stream.make(start), Stream.failCause(cause)))
+      assert.deepStrictEqual(yield* Effect.exit(Stream.runDrain(responder.respond(request))), Exit.failCause(cause))
+    }))
 
   describe("over HTTP", () => {
     /** The events of a reply, and all that the server has logged. */
