@@ -116,6 +116,19 @@ describe("GPTalkTest", () => {
         Effect.provide(layer({ replies: ["Hi"], faults: { stream: [GPTalkTest.cutOff()] } }, { retries: 1 }))
       ))
 
+    it.effect("cutOff: a reply that was begun is used", () =>
+      Effect.gen(function*() {
+        yield* Effect.flip(program)
+        const cause = yield* Effect.flip(Effect.sandbox(program))
+        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+      }).pipe(Effect.provide(layer({ replies: ["1"], faults: { stream: [GPTalkTest.cutOff({ after: 1 })] } }))))
+
+    it.effect("cutOff: is a ResponseError of the HttpClient, as on a network", () =>
+      Effect.gen(function*() {
+        const response = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+        assert.deepInclude(yield* Effect.flip(response.text), { _tag: "ResponseError", reason: "Decode" })
+      }).pipe(Effect.provide(GPTalkTest.layerHttpClient({ faults: { login: GPTalkTest.cutOff() } }))))
+
     it.effect("end: the reply ends without [DONE]", () =>
       Effect.gen(function*() {
         const error = yield* failure({ replies: [["a", "b", "c"]], faults: { stream: GPTalkTest.end({ after: 3 }) } })

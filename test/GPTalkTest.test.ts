@@ -56,6 +56,12 @@ describe("GPTalkTest", () => {
         assert.match(String(cause), /a reply was asked for when all 1 were used/)
       }).pipe(Effect.provide(layer({ replies: ["1"] }))))
 
+    it.effect("of calls at once are used one each", () =>
+      Effect.gen(function*() {
+        const calls = yield* Effect.all(Arr.makeBy(3, () => program), { concurrency: "unbounded" })
+        assert.deepStrictEqual(calls.sort(), ["1", "2", "3"])
+      }).pipe(Effect.provide(layer({ replies: ["1", "2", "3"] }))))
+
     it.effect("of calls at once, those for which none is left die too", () =>
       Effect.gen(function*() {
         const calls = Array.from({ length: 3 }, () => Effect.either(Effect.sandbox(program)))
