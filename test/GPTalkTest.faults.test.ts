@@ -55,6 +55,17 @@ describe("GPTalkTest", () => {
         GPTalkTest.layerHttpClient({ faults: { login: GPTalkTest.answer(200, { body: {}, headers }) } })
       )))
 
+    it.effect("answer: a string is sent as it is", () =>
+      Effect.gen(function*() {
+        const response = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+        assert.strictEqual(yield* response.text, "<h1>Down</h1>")
+        assert.strictEqual(response.headers["content-type"], "text/html")
+      }).pipe(Effect.provide(GPTalkTest.layerHttpClient({
+        faults: {
+          login: GPTalkTest.answer(200, { body: "<h1>Down</h1>", headers: { "content-type": "text/html" } })
+        }
+      }))))
+
     it.each([100, 101, 199, 600, 999, 200.5, NaN])("answer: %d is no status that can be answered", (status) => {
       assert.throws(() => GPTalkTest.answer(status), `expected a status from 200 to 599, found ${status}`)
     })
