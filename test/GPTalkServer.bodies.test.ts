@@ -1,6 +1,6 @@
 import { HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, Stream, TestClock } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -273,6 +273,18 @@ describe("the server under abuse", () => {
         const head = Raw.head("POST", Protocol.paths.login, { "transfer-encoding": "chunked" })
         yield* Effect.fork(Raw.write(raw, head + body + Raw.head("GET", "/api/chatgpt/x")))
         yield* eventually(() => assert.match(raw.received(), /^HTTP\/1.1 413 [^]*HTTP\/1.1 404 /))
+      }))
+
+    it.scoped("and one who goes on sending has a second to read it", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
+        yield* eventually(() => assert.include(raw.received(), "413"))
+        yield* raw.settled
+        assert.isFalse(raw.isOver())
+        yield* TestClock.adjust("1 second")
+        yield* eventually(() => assert.isTrue(raw.isOver()))
       }))
 
     it.scopedLive("and one who goes on sending is cut off", () =>
