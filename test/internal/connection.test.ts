@@ -23,4 +23,13 @@ describe("Connection", () => {
     const request = { source: { socket: {} } } as unknown as HttpServerRequest.HttpServerRequest
     return Stream.runDrain(Stream.fromChannel(Connection.channel(empty, request)))
   })
+
+  it.effect("has one listener on a connection, however many requests come on it", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const socket = { destroyed: false, on: (event: string) => events.push(event) }
+      const request = { source: { socket } } as unknown as HttpServerRequest.HttpServerRequest
+      yield* Effect.replicateEffect(Stream.runDrain(Stream.fromChannel(Connection.channel(empty, request))), 3)
+      assert.deepStrictEqual(events, ["close"])
+    }))
 })

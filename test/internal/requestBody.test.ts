@@ -1,9 +1,10 @@
 import type { HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema, Stream } from "effect"
+import { Effect, Fiber, Logger, LogLevel, Schema, Stream } from "effect"
 import { Readable } from "node:stream"
 import { readJson } from "../../src/internal/requestBody.js"
 import * as Running from "../../src/internal/running.js"
+import { pause } from "../utils/eventually.js"
 
 /** Reads a request as the server does, and says which fibers are still noted for it. */
 const read = (request: object, maxSize = 100, running = new Running.Running()) =>
@@ -55,6 +56,16 @@ describe("readJson", () => {
   it.scoped("refuses a body of unknown length that dies", () =>
     assertUnreadable({ headers: {}, stream: Stream.die(new Error("oops")) }))
 
+  it.scopedLive("logs nothing of a body of unknown length that breaks, at any level", () => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void lines.push(message))
+    return Effect.gen(function*() {
+      yield* assertUnreadable({ headers: {}, stream: Stream.fail("aborted") })
+      yield* pause
+      assert.deepStrictEqual(lines, [])
+    }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)), Logger.withMinimumLogLevel(LogLevel.All))
+  })
+
   it.scoped("takes a body of unknown length that is exactly as large as allowed", () =>
     Effect.gen(function*() {
       const { json } = yield* read({ headers: {}, stream: Stream.make(new TextEncoder().encode("{}")) }, 2)
@@ -80,4 +91,14 @@ describe("readJson", () => {
       const { json } = yield* read({ headers: {}, source: { bodyUsed: true }, text: Effect.succeed("{}") }, 2)
       assert.deepInclude(json, { _tag: "Right", right: {} })
     }))
+
+  it.scopedLive("waits for a body that others still read", () =>
+    Effect.gen(function*() {
+      const text = Effect.as(Effect.sleep("20 millis"), "{}")
+      const { json } = yield* read({ headers: {}, source: { bodyUsed: true }, text })
+      assert.deepInclude(json, { _tag: "Right", right: {} })
+    }))
+
+  it.scoped("refuses a body that breaks while others read it", () =>
+    assertUnreadable({ headers: {}, source: { bodyUsed: true }, text: Effect.fail("aborted") }))
 })
