@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Channel, Chunk, Effect, Stream } from "effect"
+import { Channel, Chunk, Effect, Exit, Scope, Stream } from "effect"
 import * as Running from "../../src/internal/running.js"
+import { pause } from "../utils/eventually.js"
 
 describe("Running", () => {
   it.effect("keeps the fiber of a reply as long as the reply runs", () =>
@@ -13,5 +14,17 @@ describe("Running", () => {
       )
       yield* Stream.runDrain(Stream.fromChannel(Running.channel(reply, running)))
       assert.deepStrictEqual([...sizes, running.fibers.size], [1, 0])
+    }))
+
+  it.effect("waits at its end for the fibers that it interrupts", () =>
+    Effect.gen(function*() {
+      let isOver = false
+      const end = Effect.zipRight(pause, Effect.sync(() => isOver = true))
+      const scope = yield* Scope.make()
+      const running = yield* Scope.extend(Running.make, scope)
+      yield* Effect.fork(Running.effect(Effect.onInterrupt(Effect.never, () => end), running))
+      yield* Effect.yieldNow()
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(isOver)
     }))
 })
