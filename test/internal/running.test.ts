@@ -16,6 +16,13 @@ describe("Running", () => {
       assert.deepStrictEqual([...sizes, running.fibers.size], [1, 0])
     }))
 
+  it.effect("keeps the fiber of an effect as long as the effect runs", () =>
+    Effect.gen(function*() {
+      const running = new Running.Running()
+      const size = yield* Running.effect(Effect.sync(() => running.fibers.size), running)
+      assert.deepStrictEqual([size, running.fibers.size], [1, 0])
+    }))
+
   it.effect("waits at its end for the fibers that it interrupts", () =>
     Effect.gen(function*() {
       let isOver = false
