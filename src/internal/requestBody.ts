@@ -142,14 +142,19 @@ const readStream = (
     const decoder = new TextDecoder()
     let text = ""
     let size = 0
+    // A stream that fails has its failure logged, which may hold the request.
+    let error: ErrorAnswer | undefined
     return request.stream.pipe(
-      Stream.catchAllCause(() => Stream.fail(unreadable)),
-      Stream.runForEach((bytes) => {
-        size += bytes.length
-        text += decoder.decode(bytes, { stream: true })
-        return size > maxSize ? tooLarge(maxSize) : Effect.void
-      }),
-      Effect.map(() => text + decoder.decode())
+      Stream.catchAllCause(() => Stream.execute(Effect.sync(() => error = unreadable))),
+      Stream.runForEachWhile((bytes) =>
+        Effect.sync(() => {
+          size += bytes.length
+          text += decoder.decode(bytes, { stream: true })
+          if (size > maxSize) error = tooLarge(maxSize)
+          return error === undefined
+        })
+      ),
+      Effect.flatMap(() => error ?? Effect.succeed(text + decoder.decode()))
     )
   })
 
