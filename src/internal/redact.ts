@@ -102,42 +102,30 @@ export const quotes = (secrets: ReadonlyArray<string>): (text: string) => boolea
 }
 
 /**
- * Without those that stand in the longest, as the messages of a call stand in its content: their pieces are found
- * there. To look for a far shorter one would cost more than it saves.
- */
-const withoutParts = (secrets: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const longest = secrets.reduce((longest, secret) => secret.length > longest.length ? secret : longest, "")
-  return [...new Set(secrets)].filter((secret) =>
-    secret === longest || secret.length < Math.max(shortestPiece, longest.length / 32) || !longest.includes(secret)
-  )
-}
-
-/**
- * Returns what makes a text safe. Collecting and preparing the secrets takes far longer than searching one text, and is
- * done once, for the first text.
+ * Returns what makes a text safe. The secrets are collected and prepared for the first text.
  *
  * @internal
  */
 export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) => string => {
-  let prepared: Readonly<Record<"known" | "decoded" | "forms", ReadonlyArray<string>>> | undefined
+  let prepared: Readonly<Record<"known" | "forms", ReadonlyArray<string>>> | undefined
   const prepare = () => {
-    const secrets = all()
-    const decoded = withoutParts(secrets.map((secret) => plain(secret)))
-    return { known: withoutParts(secrets), decoded, forms: decoded.map(onOneLine) }
+    const known = all()
+    return { known, forms: [...new Set([...known.map((secret) => onOneLine(plain(secret))), ...known])] }
   }
   return (text) => {
-    const { decoded, forms, known } = prepared ??= prepare()
+    const { forms, known } = prepared ??= prepare()
     // Far more than is shown, and far less than would make the search slow.
     const start = text.slice(0, 3 * maxLength)
     // A secret that is cut off may be too short here to be recognized.
     const unreliable = start === text ? 0 : shortestPiece
     const bare = onOneLine(plain(start))
     // In a URL, a space may be a plus.
-    const inUrls = bare.includes("+") ? decoded.map((secret) => onOneLine(secret.replaceAll(" ", "+"))) : []
+    const inUrls = bare.includes("+") ? known.map((secret) => onOneLine(plain(secret).replaceAll(" ", "+"))) : []
     const cleaner = hide(bare, bare.length - unreliable, [...forms, ...inUrls])
     // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may
     // be the beginning of a secret.
-    const clean = bare.startsWith(cleaner) ? hide(start, start.length - unreliable, known) : cleaner
+    const isEscaped = bare !== start && bare.startsWith(cleaner)
+    const clean = isEscaped ? hide(start, start.length - unreliable, known) : cleaner
     const line = onOneLine(clean).trim()
     return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).toWellFormed()
   }
