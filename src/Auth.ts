@@ -201,8 +201,7 @@ const makeWith = Effect.fnUntraced(function*(
         Ref.modify(ref, (sessions) => Sessions.reserve(sessions, { now, limit: settings.usageLimit, from, makeLogin })),
         ({ loginReason, session }) => {
           if (callSecrets !== undefined) {
-            const { secrets } = session
-            callSecrets.include(() => [...secrets, ...sessionSecrets()])
+            callSecrets.include(sessionSecrets)
             session.loginSecrets?.include(() => callSecrets.own)
           }
           return loginReason === undefined

@@ -3,17 +3,22 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
-/** How many objects of one reply are tried. */
+/** How many objects of one reply are tried, and how many that are not closed. Each of these is scanned to the end. */
 const mostTries = 5000
+const mostUnclosed = 10
 
 /** Where an object opens, with a field or without any: other braces, of code or formulas, go on in another way. */
-const opening = /\{\s*(?:\}|"(?:[^"\\\n]|\\.){0,200}"\s*:)/g
+const opening = /\{\s*(?:\}|\/[/*]|"(?:[^"\\\n]|\\.){0,2000}"\s*:)/g
+
+/** What comes before an object within another: the name of a field, or the elements of an array. */
+const within = /(?:"\s*:|[,[])\s*$/
 
 /** A code fence, with what is in it. */
-const fence = /^[ \t]*```[^\n`]*\n([^]*?)\n[ \t]*```/gm
+const fence = /(?:^|\n)[ \t]*```[^\n`]*\n([^]*?)\n[ \t]*```/g
 
 /** The index after the last brace of the object that opens at `from`; -1 if it is not closed. */
 const endOf = (text: string, from: number): number => {
@@ -63,19 +68,34 @@ const mend = (source: string): string => {
  * reply that is cut off, it is only a part of what was asked for.
  */
 function* objectsIn(text: string): Generator<Either.Either<Found, string>> {
-  for (let from = 0; from !== -1;) {
+  let unclosed = 0
+  for (let from = 0; unclosed < mostUnclosed;) {
     opening.lastIndex = from
     const match = opening.exec(text)
     if (match === null) return
-    from = endOf(text, match.index)
-    const source = text.slice(match.index, from)
-    yield from === -1 ? Either.left("it is not closed") : Either.orElse(parse(source), () => parse(mend(source)))
+    const { index } = match
+    from = index + 1
+    if (unclosed > 0 && within.test(text.slice(Math.max(0, index - 100), index))) continue
+    const end = endOf(text, index)
+    if (end === -1) {
+      unclosed++
+      yield Either.left("it is not closed")
+    } else {
+      from = end
+      const source = text.slice(index, end)
+      yield Either.orElse(parse(source), () => parse(mend(source)))
+    }
   }
 }
 
-/** The objects in code fences come first: they are the answer rather than what surrounds it. */
+/**
+ * The objects in code fences come first, as they are the answer rather than what surrounds it; unless the reply begins
+ * with an object, and goes on with an example.
+ */
 function* objectsOf(text: string): Generator<Either.Either<Found, string>> {
-  for (const [, fenced = ""] of text.matchAll(fence)) yield* objectsIn(fenced)
+  if (!text.trimStart().startsWith("{")) {
+    for (const [, fenced = ""] of text.matchAll(fence)) yield* objectsIn(fenced)
+  }
   yield* objectsIn(text)
 }
 
@@ -107,7 +127,9 @@ export const findObject = Effect.fnUntraced(function*<R>(
     if (++tries > mostTries) break
     const tried = yield* Effect.flatMap(found, decode).pipe(
       // A transformation of the program may throw, and what is nested too deep makes any schema do so.
-      Effect.catchAllDefect(() => Effect.fail("decoding it throws an error")),
+      Effect.catchAllDefect((defect) =>
+        Effect.fail(`decoding it throws ${Predicate.isError(defect) ? defect.name : "something else than an error"}`)
+      ),
       Effect.either
     )
     if (Either.isLeft(tried)) issue ??= tried.left

@@ -13,7 +13,7 @@ import type { Settings } from "./settings.js"
  * @internal
  */
 export class Secrets {
-  readonly #others: Array<LazyArg<ReadonlyArray<string>>> = []
+  readonly #others = new Set<LazyArg<ReadonlyArray<string>>>()
 
   constructor(readonly own: Array<string>) {}
 
@@ -23,11 +23,11 @@ export class Secrets {
 
   /** Those of others, as they are when they are looked for. */
   include(others: LazyArg<ReadonlyArray<string>>): void {
-    this.#others.push(others)
+    this.#others.add(others)
   }
 
   get all(): ReadonlyArray<string> {
-    return [...new Set([...this.own, ...this.#others.flatMap((others) => others())])]
+    return [...new Set([...this.own, ...[...this.#others].flatMap((others) => others())])]
   }
 }
 

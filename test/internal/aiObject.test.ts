@@ -48,6 +48,8 @@ describe("findObject", () => {
       `You gave {"name":"A","n":"0"}. One more:\n  \`\`\`json\n  ${object}\n  \`\`\`\nand {"name":"A","n":"2"}`
     assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
     assert.deepStrictEqual(findObject("```\nnone\n```\n" + object, Answer), Either.right(object))
+    const example = "```ts\nuse({\"name\":\"B\",\"n\":\"2\"})\n```"
+    assert.deepStrictEqual(findObject(`\n${object}\nFor example:\n${example}`, Answer), Either.right(object))
   })
 
   it("takes the one in a later code fence before what stands between them", () => {
@@ -103,7 +105,8 @@ describe("findObject", () => {
     ["does not fit", `{"name":1,${kids}}`, "name: expected a string, found a number"],
     ["is cut off", `{"name":"A",${kids},"age":`, "it is not closed"],
     ["has other fields and is cut off", `{"id":1,"name":"A",${kids},"age":`, "it is not closed"],
-    ["is not valid JSON", `{"name":"A", // the mother\n${kids}}`, "it is not valid JSON"]
+    ["is not valid JSON", `{"name":"A", // the mother\n${kids}}`, "it is not valid JSON"],
+    ["begins with a comment", `{ // the mother\n"name":"A",${kids}}`, "it is not valid JSON"]
   ]
   for (const [kind, text, issue] of parts) {
     it(`takes no part of an object for the object that ${kind}`, () => {
@@ -113,6 +116,20 @@ describe("findObject", () => {
       )
     })
   }
+
+  it.each([
+    ["is begun in the text before", `First \`{"name":\`, then "n".\n${object}`],
+    ["is begun anew", `{"name":"A",\nOnce more:\n${object}`],
+    ["has a quote too many", `Not {"name":"5" A","n":"1"}. ${object}`]
+  ])("goes past one that %s", (_, text) => {
+    assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
+  })
+
+  it("finds one whose first field has a long name", () => {
+    const text = `{"${"a".repeat(1000)}":{"n":"1"},"b":{"n":"2"}}`
+    const Translations = Schema.Record({ key: Schema.String, value: Schema.Struct({ n: Schema.String }) })
+    assert.deepStrictEqual(findObject(text, Translations), Either.right(text))
+  })
 
   it("goes past one at which the schema throws", () => {
     const ThrowingDate = Schema.transform(Schema.String, Schema.String, {
@@ -134,7 +151,7 @@ describe("findObject", () => {
     const depth = 5000
     assert.deepStrictEqual(
       findObject("{\"kids\":[".repeat(depth) + "]}".repeat(depth), Tree),
-      Either.left("No JSON object that fits the schema was found in the reply: decoding it throws an error")
+      Either.left("No JSON object that fits the schema was found in the reply: decoding it throws RangeError")
     )
   })
 
@@ -177,6 +194,8 @@ describe("findObject", () => {
     ["objects in strings that nothing closes", "{\"{\\"],
     ["short objects that do not parse", "{\"\"}"],
     ["commas", "{\"\":,"],
+    ["code fences that nothing closes", "\r```\n"],
+    ["objects begun in the text", "{\"a\": and "],
     ["short objects that do not fit", "{}"]
   ]
   for (const [kind, text] of hostile) {

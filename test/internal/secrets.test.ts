@@ -16,6 +16,15 @@ describe("Secrets", () => {
     assert.sameMembers([...secrets.all], ["a", "b", "c", "d"])
   })
 
+  it("ask others once, however often they are included", () => {
+    let count = 0
+    const others = () => [String(count++)]
+    const secrets = new Secrets([])
+    secrets.include(others)
+    secrets.include(others)
+    assert.deepStrictEqual(secrets.all, ["0"])
+  })
+
   /** Uses a session as a call does, and keeps a weak reference to what the call has sent. */
   const call = (all: Array<WeakRef<Secrets>>) =>
     Effect.suspend(() => {
