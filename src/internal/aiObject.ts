@@ -136,7 +136,7 @@ export const findObject = Effect.fnUntraced(function*<R>(
     else if (tried.right.isEmpty) empty ??= tried.right.source
     else return tried.right.source
   }
-  if (empty !== undefined) return empty
+  if (empty !== undefined && issue === undefined) return empty
   return yield* Effect.fail(
     issue === undefined
       ? "No JSON object was found in the reply"

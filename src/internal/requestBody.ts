@@ -14,7 +14,7 @@ import * as Connection from "./connection.js"
 import { ErrorAnswer } from "./errorAnswer.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
-import type * as Running from "./running.js"
+import * as Running from "./running.js"
 
 /**
  * The body of `text` as the request that a `Responder` gets.
@@ -39,6 +39,8 @@ export interface Options {
   readonly scope: Scope.Scope
 }
 
+const encoder = new TextEncoder()
+
 const unreadable = new ErrorAnswer({ code: 400, msg: "the body could not be read" })
 
 const tooLarge = (maxSize: number): ErrorAnswer =>
@@ -50,7 +52,10 @@ const saysTooLarge = ({ headers }: HttpServerRequest.HttpServerRequest, maxSize:
 /** The part of Node's `IncomingMessage` that is used here. */
 interface NodeSource {
   readonly destroyed: boolean
-  readonly on: (event: "data" | "pause" | "end" | "error" | "close", listener: (bytes: Uint8Array) => void) => unknown
+  readonly on: (
+    event: "data" | "pause" | "end" | "error" | "close",
+    listener: (chunk: Uint8Array | string) => void
+  ) => unknown
   readonly pause: () => unknown
   readonly isPaused: () => boolean
   readonly destroy: () => unknown
@@ -120,7 +125,9 @@ const readNode = (
       text = ""
       settle(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
     }
-    source.on("data", (bytes) => {
+    source.on("data", (chunk) => {
+      // Other code may have given it an encoding.
+      const bytes = typeof chunk === "string" ? encoder.encode(chunk) : chunk
       size += bytes.length
       if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
       else refuse()
@@ -135,7 +142,7 @@ const readNode = (
 /** Reads a body by its stream, which ends when there is too much of it. */
 const readStream = (
   request: HttpServerRequest.HttpServerRequest,
-  { maxSize }: Options
+  { maxSize, running }: Options
 ): Effect.Effect<string, ErrorAnswer> =>
   Effect.suspend(() => {
     if (saysTooLarge(request, maxSize)) return tooLarge(maxSize)
@@ -144,7 +151,7 @@ const readStream = (
     let size = 0
     // A stream that fails has its failure logged, which may hold the request.
     let error: ErrorAnswer | undefined
-    return request.stream.pipe(
+    const read = request.stream.pipe(
       Stream.catchAllCause(() => Stream.execute(Effect.sync(() => error = unreadable))),
       Stream.runForEachWhile((bytes) =>
         Effect.sync(() => {
@@ -156,6 +163,7 @@ const readStream = (
       ),
       Effect.flatMap(() => error ?? Effect.succeed(text + decoder.decode()))
     )
+    return Running.effect(read, running)
   })
 
 /** Whether other code has already begun to read the source, be it a Node stream or a web request. */
@@ -182,7 +190,7 @@ const readTaken = (
   const isOver = Predicate.hasProperty(request.source, "readable") && request.source.readable === false
   return Effect.filterOrFail(
     isOver ? Effect.raceFirst(text, Effect.zipRight(nextTurn, Effect.fail(unreadable))) : text,
-    (text) => new TextEncoder().encode(text).length <= maxSize,
+    (text) => encoder.encode(text).length <= maxSize,
     () => tooLarge(maxSize)
   )
 }

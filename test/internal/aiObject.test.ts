@@ -89,6 +89,7 @@ describe("findObject", () => {
     const Options = Schema.Struct({ name: Schema.optional(Schema.String) })
     const Filled = Schema.Struct({ name: Schema.optionalWith(Schema.String, { default: () => "A" }) })
     assert.deepStrictEqual(findObject("None: {} {\"other\":1}", Options), Either.right("{}"))
+    assert.isTrue(Either.isLeft(findObject("{\"name\":\"function f() { return {} }", Options)))
     const text = "function f() {} by {\"type\":\"object\"} returns {\"name\":\"B\"}"
     assert.deepStrictEqual(findObject(text, Options), Either.right("{\"name\":\"B\"}"))
     assert.deepStrictEqual(findObject("f() {} returns {\"name\":\"B\"}", Filled), Either.right("{\"name\":\"B\"}"))

@@ -31,6 +31,23 @@ describe("readJson", () => {
       assert.strictEqual(running.fibers.size, 0)
     }))
 
+  it.scoped("takes a body that was given an encoding before", () =>
+    Effect.gen(function*() {
+      const source = Readable.from([Buffer.from("{}")]).setEncoding("utf8")
+      const { json } = yield* read({ source, headers: { "content-length": "2" } })
+      assert.deepInclude(json, { _tag: "Right", right: {} })
+    }))
+
+  it.scoped("notes its fiber while it reads a stream", () =>
+    Effect.gen(function*() {
+      const running = new Running.Running()
+      const reading = yield* Effect.fork(read({ headers: {}, stream: Stream.never }, 100, running))
+      yield* Effect.yieldNow()
+      assert.strictEqual(running.fibers.size, 1)
+      yield* Fiber.interrupt(reading)
+      assert.strictEqual(running.fibers.size, 0)
+    }))
+
   it.scoped("keeps no fiber once the reading is interrupted", () =>
     Effect.gen(function*() {
       const running = new Running.Running()
