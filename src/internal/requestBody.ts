@@ -98,6 +98,28 @@ const leaveBehind = (
     )
   })
 
+/** The text of a body; nothing of it is kept once it is too large. */
+class BodyText {
+  readonly #decoder = new TextDecoder()
+  #text = ""
+  size = 0
+
+  constructor(readonly maxSize: number) {}
+
+  get isTooLarge(): boolean {
+    return this.size > this.maxSize
+  }
+
+  add(bytes: Uint8Array): void {
+    this.size += bytes.length
+    this.#text = this.isTooLarge ? "" : this.#text + this.#decoder.decode(bytes, { stream: true })
+  }
+
+  end(): string {
+    return this.#text + this.#decoder.decode()
+  }
+}
+
 /**
  * Reads a body by the events of Node: the platform's `text` and `stream` take longer by the time of dozens of frames,
  * and by ten times as long for each chunk.
@@ -111,59 +133,45 @@ const readNode = (
   options: Options
 ): Effect.Effect<string, ErrorAnswer> =>
   Effect.async((resume) => {
-    const { maxSize, running } = options
-    const leave = running.enter()
+    const { maxSize } = options
     const rest = leaveBehind(source, request, options)
-    const decoder = new TextDecoder()
-    let text = ""
-    let size = 0
-    const settle = (outcome: Effect.Effect<string, ErrorAnswer>) => {
-      leave()
-      resume(outcome)
-    }
-    const refuse = () => {
-      text = ""
-      settle(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
-    }
+    const body = new BodyText(maxSize)
+    const refuse = () => resume(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
     source.on("data", (chunk) => {
       // Other code may have given it an encoding.
-      const bytes = typeof chunk === "string" ? encoder.encode(chunk) : chunk
-      size += bytes.length
-      if (size <= maxSize) text += decoder.decode(bytes, { stream: true })
-      else refuse()
-      if (size > maxSize * discardFactor) source.pause()
+      body.add(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+      if (body.isTooLarge) refuse()
+      if (body.size > maxSize * discardFactor) source.pause()
     })
-    source.on("end", () => settle(Effect.succeed(text + decoder.decode())))
-    source.on("error", () => settle(Effect.fail(unreadable)))
+    source.on("end", () => resume(Effect.succeed(body.end())))
+    source.on("error", () => resume(Effect.fail(unreadable)))
     if (saysTooLarge(request, maxSize)) refuse()
-    return Effect.zipRight(Effect.sync(leave), rest)
+    return rest
   })
 
 /** Reads a body by its stream, which ends when there is too much of it. */
 const readStream = (
   request: HttpServerRequest.HttpServerRequest,
-  { maxSize, running }: Options
+  { maxSize }: Options
 ): Effect.Effect<string, ErrorAnswer> =>
   Effect.suspend(() => {
     if (saysTooLarge(request, maxSize)) return tooLarge(maxSize)
-    const decoder = new TextDecoder()
-    let text = ""
-    let size = 0
+    const body = new BodyText(maxSize)
     // A stream that fails has its failure logged, which may hold the request.
-    let error: ErrorAnswer | undefined
-    const read = request.stream.pipe(
-      Stream.catchAllCause(() => Stream.execute(Effect.sync(() => error = unreadable))),
+    let isBroken = false
+    return request.stream.pipe(
+      Stream.catchAllCause(() => Stream.execute(Effect.sync(() => isBroken = true))),
       Stream.runForEachWhile((bytes) =>
         Effect.sync(() => {
-          size += bytes.length
-          text += decoder.decode(bytes, { stream: true })
-          if (size > maxSize) error = tooLarge(maxSize)
-          return error === undefined
+          body.add(bytes)
+          return !body.isTooLarge
         })
       ),
-      Effect.flatMap(() => error ?? Effect.succeed(text + decoder.decode()))
+      Effect.flatMap(() => {
+        if (isBroken) return unreadable
+        return body.isTooLarge ? tooLarge(maxSize) : Effect.succeed(body.end())
+      })
     )
-    return Running.effect(read, running)
   })
 
 /** Whether other code has already begun to read the source, be it a Node stream or a web request. */
@@ -201,7 +209,8 @@ const readText = (
 ): Effect.Effect<string, ErrorAnswer> => {
   const { source } = request
   if (isTaken(source)) return readTaken(request, options)
-  return isNodeSource(source) ? readNode(source, request, options) : readStream(request, options)
+  const read = isNodeSource(source) ? readNode(source, request, options) : readStream(request, options)
+  return Running.effect(read, options.running)
 }
 
 /** @internal */
