@@ -154,10 +154,11 @@ const makeWith = Effect.fnUntraced(function*(
   const ref = yield* Ref.make(Sessions.empty)
   const modify = (f: (sessions: Sessions.Sessions) => Sessions.Sessions) => Ref.update(ref, f)
 
+  const ownSecrets = Secrets.ofSettings(settings)
   const sessionSecrets = () => Sessions.secrets(Effect.runSync(Ref.get(ref)))
 
   const makeLogin = (): Sessions.Login => {
-    const loginSecrets = new Secrets.Secrets(Secrets.ofSettings(settings))
+    const loginSecrets = new Secrets.Secrets(ownSecrets)
     loginSecrets.include(sessionSecrets)
     return { login: Deferred.unsafeMake(FiberId.none), secrets: [], loginSecrets }
   }

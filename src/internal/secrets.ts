@@ -13,9 +13,12 @@ import type { Settings } from "./settings.js"
  * @internal
  */
 export class Secrets {
+  readonly own: Array<string>
   readonly #others = new Set<LazyArg<ReadonlyArray<string>>>()
 
-  constructor(readonly own: Array<string>) {}
+  constructor(own: ReadonlyArray<string>) {
+    this.own = [...own]
+  }
 
   add(secret: string): void {
     this.own.push(secret)
@@ -46,7 +49,7 @@ export const ofCall: FiberRef.FiberRef<Secrets | undefined> = globalValue(
  *
  * @internal
  */
-export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): Array<string> =>
+export const ofSettings = ({ headers, url }: Pick<Settings, "headers" | "url">): ReadonlyArray<string> =>
   [...Object.entries(headers), ...url.searchParams].flatMap(([name, value]) =>
     /auth|cookie|cred|key|pass|secret|session|sig|token/i.test(name) ? [value] : []
   )

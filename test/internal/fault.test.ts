@@ -113,7 +113,7 @@ describe("Fault", () => {
   })
 
   describe("toServiceError", () => {
-    const detailOf = (detail: string, secrets: Array<string> = []) =>
+    const detailOf = (detail: string, secrets: ReadonlyArray<string> = []) =>
       Fault.toServiceError({ code: undefined, detail }, { step: "text", status: 400, secrets: new Secrets(secrets) })
         .detail
 
