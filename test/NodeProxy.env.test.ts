@@ -37,9 +37,10 @@ describe("NodeProxy", () => {
     it.scopedLive("takes no notice of a path, as layer does", () =>
       Effect.gen(function*() {
         const service = yield* makeService()
-        const { url } = yield* makeProxy()
         for (const layer of [NodeProxy.layer, (url: string) => withEnv({ HTTP_PROXY: url })(NodeProxy.layerEnv)]) {
+          const { targets, url } = yield* makeProxy()
           assert.strictEqual(yield* talk(service.url, layer(`${url}/path?query#hash`)), "Hello")
+          assert.isAtLeast(targets.length, 1)
         }
       }))
 

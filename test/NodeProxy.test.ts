@@ -70,6 +70,7 @@ describe("NodeProxy", () => {
           const service = yield* makeService()
           const proxy = yield* makeProxy({ authorization: `Basic ${btoa(decoded)}` })
           assert.strictEqual(yield* talk(service.url, NodeProxy.layer(`http://${prefix}${proxy.host}`)), "Hello")
+          assert.isAtLeast(proxy.targets.length, 1)
         }))
     }
 
