@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, DateTime, Effect, Layer, Option, Redacted, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import { used } from "./utils/auths.js"
@@ -117,6 +117,19 @@ describe("Auth", () => {
         assert.strictEqual(first!["platform"], "fingerprint")
         assert.match(String(first!["fingerprint"]), /^[0-9a-f]{32}$/)
         assert.notStrictEqual(first!["fingerprint"], second!["fingerprint"])
+      }).pipe(provide(client))
+    })
+
+    it.scoped("takes its fingerprint from the platform's cryptographic source", () => {
+      const client = MockClient.make()
+      return Effect.gen(function*() {
+        const source = vi.spyOn(crypto, "getRandomValues").mockImplementation((bytes) => {
+          if (bytes instanceof Uint8Array) bytes.forEach((_, index) => bytes[index] = 17 * index)
+          return bytes
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => source.mockRestore()))
+        yield* use
+        assert.strictEqual(client.of("login")[0]?.body?.["fingerprint"], "00112233445566778899aabbccddeeff")
       }).pipe(provide(client))
     })
 
