@@ -112,18 +112,7 @@ describe("GPTalk.layer", () => {
 })
 
 describe("GPTalk.layerConfig", () => {
-  it.effect("takes GPTALK_URL and GPTALK_MODEL", () => {
-    const client = MockClient.make()
-    return Effect.gen(function*() {
-      yield* ask
-      assert.deepStrictEqual(target(client), ["http://a.example", "m"])
-    }).pipe(
-      Effect.provide(Layer.provide(GPTalk.layerConfig(), client.layer)),
-      withEnv({ GPTALK_URL: "http://a.example", GPTALK_MODEL: "m" })
-    )
-  })
-
-  it.effect("does without them", () => {
+  it.effect("does without any variable", () => {
     const client = MockClient.make()
     return Effect.gen(function*() {
       yield* ask
@@ -150,19 +139,6 @@ describe("GPTalk.layerConfig", () => {
       ).pipe(Effect.scoped, Effect.exit)
       assert.isTrue(Exit.isFailure(exit) && ConfigError.isConfigError(Cause.squash(exit.cause)))
     }).pipe(withEnv({})))
-
-  it.effect.each(["", "gptalk", "ftp://gptalk.net"])(
-    "fails with a ConfigError when the url is '%s'",
-    (url) =>
-      Effect.gen(function*() {
-        const error = yield* Layer.build(Layer.provide(GPTalk.layerConfig(), MockClient.make().layer)).pipe(
-          Effect.scoped,
-          Effect.flip
-        )
-        assert.isTrue(ConfigError.isConfigError(error))
-        assert.include(String(error), "url")
-      }).pipe(withEnv({ GPTALK_URL: url }))
-  )
 })
 
 describe("GPTalk.layerWithoutAuth", () => {

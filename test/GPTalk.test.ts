@@ -300,13 +300,5 @@ describe("GPTalk", () => {
       Effect.gen(function*() {
         assert.strictEqual(yield* GPTalk.generateText({ prompt: "Hi" }), "")
       }).pipe(provide(MockClient.make({ stream: () => MockClient.reply() }))))
-
-    it.effect("can be run twice", () => {
-      const client = MockClient.make()
-      return Effect.gen(function*() {
-        const generate = GPTalk.generateText({ prompt: "Hi" })
-        assert.deepStrictEqual([yield* generate, yield* generate], ["Hello!", "Hello!"])
-      }).pipe(provide(client))
-    })
   })
 })
