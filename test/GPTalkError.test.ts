@@ -161,6 +161,9 @@ describe("GPTalkError", () => {
   })
 
   it("is printed with its tag and its message", () => {
-    assert.include(Cause.pretty(Cause.fail(service(503))), "The service answered with an error at text (status 503).")
+    assert.include(
+      Cause.pretty(Cause.fail(service(503))),
+      "ServiceError: The service answered with an error at text (status 503)."
+    )
   })
 })
