@@ -14,6 +14,7 @@ describe("GPTalk spans", () => {
   it.effect("all of them end, and end well, with the reply", () =>
     Effect.gen(function*() {
       const spans = yield* spansOf(Effect.zipRight(Stream.runDrain(stream), generate), MockClient.make())
+      assert.lengthOf(spans, 7)
       assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
     }))
 
@@ -91,6 +92,7 @@ describe("GPTalk spans", () => {
   ])("of a consumer that fails once it %s a call knows nothing", ([_, call]) =>
     Effect.gen(function*() {
       const spans = yield* spansOf(call, MockClient.make())
+      assert.lengthOf(spans, 4)
       assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
     }))
 
