@@ -29,9 +29,13 @@ describe("GPTalk errors", () => {
         })
     )
 
-    it.effect("one that breaks before the first delta is a ConnectionError", () =>
+    it.effect.each([
+      ["before any frame", ""],
+      ["after a frame without text", MockClient.frame("")]
+    ])("one that breaks before the first delta, %s, is a ConnectionError", ([_, begin]) =>
       Effect.gen(function*() {
         const source = new MockClient.Source((self) => self.break("socket hang up"))
+        if (begin !== "") source.emit(begin!)
         const error = yield* failWith("stream", () => source.response)
         assert.deepInclude(error, { _tag: "ConnectionError", step: "stream" })
         assert.include(error.message, "socket hang up")
