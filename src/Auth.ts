@@ -1,5 +1,5 @@
 /**
- * Sessions: when to log in, and which calls may use what a login gives.
+ * Sessions: when to log in, and which calls may use which session.
  *
  * @since 0.1.0
  */
@@ -31,7 +31,7 @@ import * as Telemetry from "./internal/telemetry.js"
 import * as Transport from "./internal/transport.js"
 
 /**
- * Logs in, and shares each session among calls, as far as its uses go. `GPTalk.layer` has an `Auth` of its own; with
+ * Logs in, and shares each session among calls until its uses are spent. `GPTalk.layer` has an `Auth` of its own; with
  * `GPTalk.layerWithoutAuth` several layers share one.
  *
  * @since 0.1.0
@@ -53,8 +53,8 @@ export interface Service {
    * `use` fails because the service refused the session (`GPTalkError.AuthenticationError`), the session is dropped for
    * all callers, and `use` runs once more, with a session whose login began later.
    *
-   * Fails as `use` does, or with the error of a login, which is not retried here. A failed login fails all callers that
-   * wait for it; the next caller logs in anew.
+   * Fails as `use` does, or with the error of a login, which `Auth` does not retry. A failed login fails all callers
+   * that wait for it; the next caller logs in anew.
    */
   readonly withToken: <A, E, R>(
     use: (token: Redacted.Redacted<string>) => Effect.Effect<A, E, R>
@@ -87,12 +87,12 @@ export interface Status {
 export interface Options {
   /**
    * The http(s) URL of the service, without credentials. Its path and query are part of each request. Default
-   * `https://gptalk.net`, which is gone.
+   * `https://gptalk.net`, now offline.
    */
   readonly url?: string | URL | undefined
   /** Headers of each request, merged over `Protocol.defaultHeaders`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** How many uses one login gives; a reply takes one. Default 5. */
+  /** How many uses one login allows; a reply takes one. Default 5. */
   readonly usageLimit?: number | undefined
   /** How long to wait for the service. */
   readonly timeouts?: {
@@ -106,8 +106,8 @@ export interface Options {
 }
 
 /**
- * The source of fingerprints: 32 lower-case hex digits for each login. The default is cryptographically random. Provide
- * another one to the layer, which reads it when it is built, for deterministic logins, in tests for instance.
+ * The source of fingerprints: 32 lower-case hex digits for each login. The default is cryptographically random. For
+ * deterministic logins, as in tests, provide another one to the layer, which reads it when it is built.
  *
  * @since 0.1.0
  * @category references
@@ -127,8 +127,8 @@ export class Fingerprint extends Context.Reference<Fingerprint>()("effect-gptalk
 }) {}
 
 /**
- * Makes the service. Its logins run in the scope of this effect, not in that of a call. An invalid option fails each
- * call with `InvalidRequestError`.
+ * Makes the service. Its logins run in the scope of this effect, not in a call's. An invalid option fails each call
+ * with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -141,7 +141,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
   })
 
 /**
- * A service may name any number; a date has bounds.
+ * A service may send any number; a date has bounds.
  */
 const toMillis = (seconds: number): number => Math.max(-8.64e15, Math.min(8.64e15, seconds * 1000))
 
@@ -168,7 +168,7 @@ const makeWith = Effect.fnUntraced(function*(
     secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
-      // A client that cannot be interrupted is not waited for. The fiber that it runs in must not fail: that is logged.
+      // A client that cannot be interrupted is not waited for. Its fiber must not fail: the failure would be logged.
       Effect.exit,
       Effect.disconnect,
       Effect.flatten,
@@ -179,12 +179,12 @@ const makeWith = Effect.fnUntraced(function*(
       Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
     secrets.push(answer.token)
-    // The span sees what this ends with, so the token must be hidden by then.
+    // The span records this result, so the token must be redacted by then.
     return { token: Redacted.make(answer.token), expiresAt: toMillis(answer.expires_at) }
   }, Effect.withSpan("GPTalk.login", Span.options))
 
-  // The fiber that waits may be interrupted without harm to the others that wait for the same login, since the login
-  // runs in the layer's scope. It never fails itself: a forked fiber that does logs its cause.
+  // A waiting fiber may be interrupted without harm to others that wait for the same login, since the login runs in the
+  // layer's scope. The forked effect never fails: a forked fiber that does logs its cause.
   const startLogin = (session: Sessions.Session): Effect.Effect<void> =>
     Effect.exit(Effect.interruptible(login(session))).pipe(
       Effect.tap((exit) =>
@@ -224,13 +224,13 @@ const makeWith = Effect.fnUntraced(function*(
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
-        // Awaiting a `Deferred` that is done already would cost as much as the rest of this.
+        // Awaiting a completed `Deferred` would cost as much as the rest of this.
         const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
         return Effect.matchCauseEffect(issued, {
           onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
           onSuccess: (token) =>
             Effect.flatMap(Ref.get(ref), (sessions) => {
-              // Others who waited for the same login may know by now that it was in vain.
+              // Another call that waited for this login may already have found its session refused.
               if (Sessions.isRefused(sessions, id)) {
                 return Effect.zipRight(giveBack, restore(lend(use, id + 1, isLast)))
               }
@@ -262,7 +262,7 @@ const makeWith = Effect.fnUntraced(function*(
 })
 
 /**
- * `Auth` as a layer. Logins run in the scope of the layer: a call that is interrupted does not end a login that others
+ * `Auth` as a layer. Logins run in the scope of the layer: interrupting a call does not interrupt a login that others
  * wait for. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0

@@ -39,7 +39,7 @@ import * as Protocol from "./Protocol.js"
 export class GPTalk extends Context.Tag("effect-gptalk/GPTalk")<GPTalk, Service>() {}
 
 /**
- * The two kinds of call: one gives the deltas of a reply, the other the whole reply.
+ * The two kinds of call: one streams the deltas of a reply, the other returns it whole.
  *
  * @since 0.1.0
  * @category models
@@ -52,7 +52,7 @@ export interface Service {
   readonly streamText: (request: Request) => Stream.Stream<string, GPTalkError>
   /** The whole reply. */
   readonly generateText: (request: Request) => Effect.Effect<string, GPTalkError>
-  /** The model of a request that names none, if it is known. */
+  /** The model used when a request names none, if it is known. */
   readonly model?: string | undefined
 }
 
@@ -99,12 +99,12 @@ export interface Options extends Auth.Options {
   /**
    * How many times a call is retried before its first delta, `generateText` too. Default 2.
    *
-   * Only errors with `isRetryable` are retried. Of statuses these are 408, 429, 500, 502, 503 and 504, so an error in a
-   * 2xx response is not retried. The delay is 0.5 seconds, doubling to 8 seconds, each shortened by up to a fifth.
+   * Only errors with `isRetryable` are retried. The retryable statuses are 408, 429, 500, 502, 503 and 504, so an error
+   * in a 2xx response is not retried. The delay is 0.5 seconds, doubling to 8 seconds, each shortened by up to a fifth.
    * `Retry-After` replaces the delay, up to 60 seconds; if it is longer, the call fails at once.
    */
   readonly retries?: number | undefined
-  /** How long to wait for the service. The time that the consumer takes does not count. */
+  /** How long to wait for the service. The consumer's own time does not count. */
   readonly timeouts?: {
     /** From a request to its whole JSON response, or to the headers of the stream. Default 30 seconds. */
     readonly response?: Duration.DurationInput | undefined
@@ -186,8 +186,8 @@ export const make = Effect.fnUntraced(function*(
   const begin = (name: string, request: Request) =>
     Exchange.make(name, Either.flatMap(dependencies, (dependencies) => prepare(request, dependencies)))
 
-  // An exchange holds nothing until it is pulled, so there is nothing to acquire; and `generateText` has no use for a
-  // stream, which would double the cost of a short reply.
+  // An exchange holds nothing until it is pulled, so there is nothing to acquire. `generateText` uses no stream, which
+  // would double the cost of a short reply.
   return GPTalk.of({
     model: Either.getOrUndefined(dependencies)?.settings.model,
     streamText: (request) =>
@@ -207,8 +207,8 @@ export const make = Effect.fnUntraced(function*(
  * The deltas of the reply, as they arrive: never empty, always well-formed Unicode. Joined, they are the whole reply.
  * Nothing is sent until the stream runs, and each run sends its own requests.
  *
- * To try again after a failure, retry the effect that consumes the stream. `Stream.retry` begins its schedule anew with
- * each first delta, and has no end with a reply that always breaks off.
+ * To try again after a failure, retry the effect that consumes the stream. `Stream.retry` resets its schedule at each
+ * first delta, and so never gives up on a reply that always breaks off.
  *
  * @since 0.1.0
  * @category accessors
@@ -220,7 +220,7 @@ export const make = Effect.fnUntraced(function*(
  * const program = GPTalk.streamText({ prompt: "Hi" }).pipe(Stream.runForEach(Console.log))
  */
 export const streamText = (request: Request): Stream.Stream<string, GPTalkError, GPTalk> =>
-  // `Stream.unwrap` would do the same in about 50 µs more.
+  // `Stream.unwrap` would take about 50 µs longer.
   Stream.fromChannel(Channel.flatMap(GPTalk, (service) => Stream.toChannel(service.streamText(request))))
 
 /**
@@ -278,8 +278,8 @@ export const layerWithoutAuth = (
 /**
  * GPTalk with an `Auth` of its own. An invalid option fails each call with `InvalidRequestError`.
  *
- * With `FetchHttpClient`, provide a `RequestInit` to the program: one that is provided to the client's layer alone is
- * replaced, since redirects are not followed.
+ * With `FetchHttpClient`, provide a `RequestInit` to the program: one provided to the client's layer alone is replaced,
+ * since redirects are not followed.
  *
  * @since 0.1.0
  * @category layers
@@ -294,9 +294,9 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
  * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`. An invalid value is a
  * `ConfigError` that names its variable.
  *
- * With options of your own, none of these variables is read. If a `Config` among them fails, the `ConfigError` names
- * what that `Config` names. If it succeeds with an invalid value, the path of the `ConfigError` is empty, and its
- * message names the option.
+ * With options of your own, none of these variables is read. If a `Config` among them fails, the `ConfigError` is
+ * its own. If it succeeds with an invalid value, the path of the `ConfigError` is empty, and its message names the
+ * option.
  *
  * @since 0.1.0
  * @category layers

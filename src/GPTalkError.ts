@@ -5,8 +5,8 @@
  * before its first delta. `step` names the request that failed; `InvalidRequestError` has none.
  *
  * No error holds a token, a fingerprint or a prompt: errors of the `HttpClient` are reduced to a name, a code and a
- * message, and secrets are removed from the text of the service. Only the `text` of an `IncompleteReplyError` is what
- * the service sent, and may quote the prompt.
+ * message, and secrets are removed from the service's text. Only the `text` of an `IncompleteReplyError` is left as the
+ * service sent it, and may quote the prompt.
  *
  * @since 0.1.0
  */
@@ -33,7 +33,7 @@ const RetryAfter = Schema.Option(Schema.Duration)
 
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-/** Most loggers print an error as its JSON, which would be its fields alone. */
+/** Most loggers print an error as JSON, which would hold its fields alone. */
 const toJSON = (error: Error & { readonly isRetryable: boolean }, fields: unknown): object => ({
   ...Object(fields),
   isRetryable: error.isRetryable,
@@ -111,7 +111,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRa
 
 /**
  * The service answered with another status outside 2xx, or a 2xx response or a frame holds an error instead of what was
- * asked for. A `code` of 0 or 200 is no error. Only the statuses 408, 500, 502, 503 and 504 are retryable.
+ * asked for. A `code` of 0 or 200 is not an error. Only the statuses 408, 500, 502, 503 and 504 are retryable.
  *
  * `code` and `detail` are those of the service, cut to 200 characters, with tokens and prompt removed. `retryAfter` is
  * the delay of the `Retry-After` header, if there was one.
@@ -145,7 +145,7 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServic
 }
 
 /**
- * What is kept of an error of the `HttpClient`: enough to act on, nothing that could hold a secret.
+ * What is kept of an error of the `HttpClient`: enough to act on, without secrets.
  *
  * @since 0.1.0
  * @category models
