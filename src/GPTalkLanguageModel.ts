@@ -2,8 +2,8 @@
  * GPTalk as a `LanguageModel` of `@effect/ai`, for `generateText`, `streamText`, `generateObject` and `Chat`.
  *
  * The protocol carries text only. A prompt with a file, a tool call or a tool result fails with `MalformedInput`, and
- * so does a toolkit, unless `toolChoice` is `"none"`. Reasoning parts are left out. The service counts no tokens, so
- * the usage is unknown.
+ * so does a toolkit, unless `toolChoice` is `"none"`. Reasoning parts are left out. The service reports no token
+ * counts, so the usage is unknown.
  *
  * Needs `@effect/ai`.
  *
@@ -78,8 +78,8 @@ export interface Options {
 }
 
 /**
- * The model as an `@effect/ai` `Model`: a layer that also names its provider, `"gptalk"`. Without a name, it is the
- * model of the `GPTalk` layer. The configuration applies to each call, with `withConfigOverride` merged over it.
+ * The model as an `@effect/ai` `Model`: a layer that also names its provider, `"gptalk"`. The default model is that of
+ * the `GPTalk` layer. The configuration applies to each call, with `withConfigOverride` merged over it.
  *
  * @since 0.1.0
  * @category models
@@ -111,8 +111,8 @@ export const model = (
  * - `MalformedInput`: the protocol cannot carry what was asked, or the request is invalid. Nothing was sent.
  * - `HttpRequestError`: no connection, or a timeout. The `GPTalkError` is its `cause`.
  * - `HttpResponseError`: a status outside 2xx. Its headers hold `retry-after`, in seconds, if the `GPTalkError` has it.
- * - `MalformedOutput`: the reply broke off (what had arrived of it is not kept), breaks the protocol, or holds no
- *   object that matches the schema.
+ * - `MalformedOutput`: the reply broke off (what had arrived is not kept), breaks the protocol, or holds no object that
+ *   matches the schema.
  * - `UnknownError`: the service sent an error with a 2xx status.
  *
  * @since 0.1.0
@@ -151,7 +151,7 @@ export const make = (options?: Options): Effect.Effect<LanguageModel.Service, ne
     }))
 
 /**
- * The `LanguageModel` as a layer. Without `model`, it is the model of the `GPTalk` layer.
+ * The `LanguageModel` as a layer. Without `model`, it uses the model of the `GPTalk` layer.
  *
  * @since 0.1.0
  * @category layers
@@ -237,7 +237,7 @@ const prepare = Effect.fnUntraced(function*(
 })
 
 /**
- * The protocol gives a reply no id and no date of its own.
+ * Generated here: a reply of the protocol has no id and no date.
  */
 const makeMetadata = Effect.fnUntraced(function*(
   modelId: string | undefined,
@@ -253,7 +253,7 @@ interface Metadata extends Response.ResponseMetadataPartEncoded {
   readonly id: string
 }
 
-/** A reply that ends without `[DONE]` is an error, so one that ends has stopped by itself. */
+/** Always `stop`: a reply without `[DONE]` is an error, so one that ends is complete. */
 const finish: Response.FinishPartEncoded = {
   type: "finish",
   reason: "stop",
@@ -277,8 +277,8 @@ const readText = (
     )
 
 /**
- * The parts of a streamed reply. Nothing comes before the first delta, so that a call that fails earlier can be made
- * again, by this model or by another, as though it had not been.
+ * The parts of a streamed reply. Nothing is emitted before the first delta, so a call that fails earlier can be
+ * retried, with this model or another, as though it had not been made.
  */
 const toParts = <R>(
   deltas: Stream.Stream<string, AiError.AiError>,
@@ -289,7 +289,7 @@ const toParts = <R>(
     let begun: Metadata | undefined
     const begin = Effect.suspend(() => begun === undefined ? makeMetadata : Effect.succeed(begun))
 
-    /** The next parts, after the first two where these have not come yet. */
+    /** The next parts, preceded by the first two if these were not emitted yet. */
     const next = (parts: (id: string) => ReadonlyArray<Response.StreamPartEncoded>) =>
       Effect.map(begin, (metadata) => {
         const { id } = metadata

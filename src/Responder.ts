@@ -31,7 +31,7 @@ export interface Service {
 }
 
 /**
- * The request of a client, as it was sent.
+ * A client's request, as sent.
  *
  * @since 0.1.0
  * @category models
@@ -76,7 +76,7 @@ export interface Request {
  */
 export const make = <E>(respond: (request: Request) => Stream.Stream<string, E>): Service => Responder.of({ respond })
 
-/** Every frame repeats the text, so the number of deltas is bounded: a long prompt comes back in longer pieces. */
+/** Every frame repeats the text, so the number of deltas is bounded: a longer prompt is echoed in longer pieces. */
 const maxPieces = 200
 const minPieceLength = 4
 

@@ -32,7 +32,8 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
   status: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
-    return `The model gave no whole reply: ${this.reason}${this.status === undefined ? "" : `, status ${this.status}`}.`
+    const status = this.status === undefined ? "" : `, status ${this.status}`
+    return `The model gave no complete reply: ${this.reason}${status}.`
   }
 }
 
@@ -42,8 +43,8 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
  *
  * The `model` and the `temperature` of the request are ignored: set them where the model is made. The reply fails with
  * `ModelError` when the model fails, when its reply breaks off or has no text part, and when its token limit or a
- * content filter ends the reply. An empty text, as `@effect/ai-openai` makes of a refusal, is a whole reply. When the
- * client disconnects, the call to the model is interrupted.
+ * content filter ends the reply. An empty text, which `@effect/ai-openai` returns for a refusal, is a complete reply.
+ * When the client disconnects, the call to the model is interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -82,18 +83,18 @@ const toPrompt = ({ prompt, systemPrompt }: Responder.Request): Prompt.RawInput 
   { role: "user", content: [{ type: "text", text: prompt }] }
 ]
 
-/** What the reasons to finish that leave a reply unfinished mean; the others may stand at the end of a whole one. */
+/** The finish reasons of an incomplete reply, and what they mean. The others may end a complete one. */
 const brokenOff: { readonly [Reason in Response.FinishReason]?: string } = {
-  error: "it gave up",
-  length: "it came to its limit of tokens",
+  error: "it ended with an error",
+  length: "it reached its token limit",
   "content-filter": "a content filter cut it off"
 }
 
 type Part = Response.StreamPart<Record<never, never>>
 
 /**
- * A provider whose connection breaks, or that fails, may just end its stream, and may even call that a stop. Then it
- * has left a text open, or has sent none.
+ * A provider that fails, or whose connection breaks, may just end its stream, even with the finish reason `stop`. A
+ * text is then still open, or was never sent.
  */
 const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, ModelError> =>
   Stream.suspend(() => {
@@ -138,13 +139,13 @@ const toDeltas = (parts: Stream.Stream<Part, AiError>): Stream.Stream<string, Mo
 
 const nothing = Effect.succeed("")
 
-/** A provider's word for a kind of error, and nothing longer: what it says in sentences may quote the prompt. */
+/** A provider's error code, and nothing longer: its error messages may quote the prompt. */
 const codeOf = (error: unknown): string =>
   Predicate.hasProperty(error, "code") && typeof error.code === "string" && /^\w{1,64}$/.test(error.code)
     ? ` (${error.code})`
     : ""
 
-/** A model that dies of such an error says as much. */
+/** A model may also die with an `AiError`. */
 const toModelErrors: (cause: Cause.Cause<AiError>) => Cause.Cause<ModelError> = Cause.match({
   onEmpty: Cause.empty,
   onFail: (error) => Cause.fail(toModelError(error)),

@@ -141,14 +141,14 @@ describe("ResponderLanguageModel", () => {
 
     it.effect.each(
       [
-        ["length", "it came to its limit of tokens"],
+        ["length", "it reached its token limit"],
         ["content-filter", "a content filter cut it off"]
       ] as const
     )("fails when the model finished for %s, and says so", ([reason, words]) =>
       Effect.gen(function*() {
         const responder = yield* makeResponder(() => Stream.make(start, delta("Hi"), end, finish(reason)))
         const error = yield* Effect.flip(Stream.runDrain(responder.respond(request)))
-        assert.strictEqual(String(error), `ModelError: The model gave no whole reply: ${words}.`)
+        assert.strictEqual(String(error), `ModelError: The model gave no complete reply: ${words}.`)
       }))
 
     it.effect.each(["tool-calls", "pause", "other", "unknown"] as const)(
@@ -253,7 +253,7 @@ describe("ResponderLanguageModel", () => {
       Effect.gen(function*() {
         const responder = yield* makeResponder(() => parts)
         const error = yield* Effect.flip(Stream.runDrain(responder.respond(request)))
-        assert.strictEqual(String(error), `ModelError: The model gave no whole reply: ${words}.`)
+        assert.strictEqual(String(error), `ModelError: The model gave no complete reply: ${words}.`)
         assert.notMatch(JSON.stringify(error), /the-prompt|the-key/)
       }))
   })

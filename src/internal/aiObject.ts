@@ -128,7 +128,7 @@ export const findObject = Effect.fnUntraced(function*<R>(
     const tried = yield* Effect.flatMap(found, decode).pipe(
       // A transformation of the program may throw, and what is nested too deep makes any schema do so.
       Effect.catchAllDefect((defect) =>
-        Effect.fail(`decoding it throws ${Predicate.isError(defect) ? defect.name : "something else than an error"}`)
+        Effect.fail(`decoding it throws ${Predicate.isError(defect) ? defect.name : "a value that is not an error"}`)
       ),
       Effect.either
     )

@@ -21,7 +21,7 @@ const partText = (part: Part): Either.Either<ReadonlyArray<string>, string> => {
       return Either.left("The GPTalk protocol carries text only: the prompt has a file part")
     case "tool-call":
     case "tool-result":
-      return Either.left(`The GPTalk protocol knows no tools: the prompt has a ${part.type} part`)
+      return Either.left(`The GPTalk protocol supports no tools: the prompt has a ${part.type} part`)
   }
 }
 
@@ -62,7 +62,7 @@ export const toMessages = (
   Either.gen(function*() {
     if (tools.length > 0 && toolChoice !== "none") {
       return yield* Either.left(
-        `The GPTalk protocol knows no tools: the toolkit has ${tools.map((tool) => tool.name).join(", ")}`
+        `The GPTalk protocol supports no tools: the toolkit has ${tools.map((tool) => tool.name).join(", ")}`
       )
     }
     const messages = (yield* Either.all(prompt.content.map(messageOf))).flat()
