@@ -33,7 +33,7 @@ import * as Responder from "./Responder.js"
 
 /**
  * Limits of sessions, and of the memory that clients can make the server hold. All are optional; `layer` lists the
- * status that a client gets beyond each.
+ * status for exceeding each.
  *
  * @since 0.1.0
  * @category models
@@ -46,8 +46,8 @@ export interface Options {
   /** How long a stream token, good for one GET, is valid. Default 1 minute; after that `stream` answers 403. */
   readonly streamTokenLifetime?: Duration.DurationInput | undefined
   /**
-   * How many sessions are kept. Default 10,000. When there is no room for another, the server drops the expired ones,
-   * else one that is used up, else the oldest that was never used. When all are in use, `login` answers 429.
+   * How many sessions are kept. Default 10,000. To make room for another, the server drops the expired ones, else one
+   * that is used up, else the oldest that was never used. When all are in use, `login` answers 429.
    */
   readonly maxSessions?: number | undefined
   /**
@@ -55,7 +55,7 @@ export interface Options {
    * waiting requests exceed 64 MiB of memory, `text` answers 429.
    */
   readonly maxStreamTokens?: number | undefined
-  /** How many replies run at once. Default 1,000; beyond that `stream` answers 429, and the token stays valid. */
+  /** How many replies run concurrently. Default 1,000; beyond that `stream` answers 429, and the token stays valid. */
   readonly maxReplies?: number | undefined
   /** The largest request body, in bytes. Default 1 MiB; a larger one is answered with 413. */
   readonly maxBodySize?: number | undefined
@@ -65,8 +65,8 @@ const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefine
   /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
 
 /**
- * How many bytes of frames, but for the last of them, are made before the client has taken them: each frame repeats
- * the whole reply so far. A write costs the server as much as several frames.
+ * How many bytes of frames are batched into one write, which costs as much as several frames. The last frame may exceed
+ * it. Limited because each frame repeats the whole reply so far.
  */
 const batchSize = 64 * 1024
 
@@ -74,8 +74,8 @@ type Frames = Channel.Channel<Chunk.Chunk<Uint8Array>>
 type Writer = Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<string>, never, unknown>
 
 /**
- * The frames of a reply, all that are there at once as one piece. A failure, of whatever kind, ends it with an error
- * frame and without `[DONE]`.
+ * The frames of a reply; those available together are one chunk. A failure of any kind ends it with an error frame and
+ * without `[DONE]`.
  */
 const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
   Channel.suspend(() => {
@@ -98,18 +98,18 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
         ),
       onDone: () => write(doneFrame)
     })
-    // Node sends the headers with the first bytes, and a client waits for these two for different times.
+    // Node sends the headers with the first bytes, but a client has separate timeouts for headers and first delta.
     return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
   })
 
-/** Whether the router, which is lenient about case, slashes and escapes, may take it for the stream's. */
+/** Whether the router, which is lenient about case, slashes and escapes, may route it to `stream`. */
 const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean => {
   const path = request.url.split(/[?;#]/, 1)[0]!
   const plain = Either.getOrElse(Encoding.decodeUriComponent(path), () => path)
   return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
 }
 
-/** The log of the HTTP server has the URL, and that of `stream` the stream token. */
+/** The HTTP server logs the URL, and that of `stream` holds the stream token. */
 const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
@@ -117,7 +117,7 @@ const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
   )
 
 /**
- * The spans of the HTTP server have the URL too. Without them, the platform does not join the trace of the client.
+ * The spans of the HTTP server hold the URL too. Without them, the platform does not join the client's trace.
  */
 const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
   HttpMiddleware.currentTracerDisabledWhen,
@@ -131,7 +131,7 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * Every error of these routes is JSON of the shape `{"code", "msg"}`, and `code` is the status:
  *
  * - 400: a body that is unreadable, not JSON or of the wrong shape; a `stream` without a token; where the Node server
- *   listens for upgrades, as the platform's does, a request with an `upgrade` header, as `curl --http2` sends it.
+ *   listens for upgrades, as the platform's does, a request with an `upgrade` header, such as from `curl --http2`.
  * - 401: a `text` without a bearer token, or whose session is unknown or older than `sessionLifetime`.
  * - 403: a session without a reply left (`usageLimit`); a stream token that is unknown, was used, or is older than
  *   `streamTokenLifetime`.
@@ -145,10 +145,10 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform.
  *
  * URLs of `stream`, which contain a token, stay out of the HTTP server's log and spans; spans of the responder join the
- * trace of the client all the same. If you switch spans off yourself, with `HttpMiddleware.withTracerDisabledForUrls`
- * for instance, do so around the whole server: around this layer alone, that brings them back. Global middleware that
- * may answer a `stream` itself must be added after this layer, `Layer.provideMerge(middleware, GPTalkServer.layer())`,
- * or that answer is logged with its URL.
+ * client's trace all the same. If you disable spans yourself, as with `HttpMiddleware.withTracerDisabledForUrls`, do so
+ * around the whole server: around this layer alone, it re-enables the spans of `stream`. Global middleware that may
+ * answer a `stream` itself must be added after this layer, `Layer.provideMerge(middleware, GPTalkServer.layer())`, or
+ * that answer is logged with its URL.
  *
  * With an invalid option the layer dies when it is built.
  *
@@ -202,42 +202,42 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         case "spent":
           return new ErrorAnswer({ code: 403, msg: "the session is used up" })
         case "unknown":
-          return new ErrorAnswer({ code: 401, msg: "the session is not known, or has expired" })
+          return new ErrorAnswer({ code: 401, msg: "the session is unknown or has expired" })
       }
     }
 
     const text = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = bearer(request)
       if (token === undefined) {
-        return yield* new ErrorAnswer({ code: 401, msg: "an authorization header with a bearer token is needed" })
+        return yield* new ErrorAnswer({ code: 401, msg: "an authorization header with a bearer token is required" })
       }
       yield* checkSession(token, yield* Clock.currentTimeMillis)
       const body = yield* readJson(request, Protocol.TextRequest, bodies)
       const now = yield* Clock.currentTimeMillis
-      // While the body was read, others may have used the session, and it may have expired.
+      // While the body was being read, others may have used up the session, or it may have expired.
       yield* checkSession(token, now)
       const streamToken = store.accept(token, toResponderRequest(body), now)
       if (streamToken === undefined) {
-        return yield* new ErrorAnswer({ code: 429, msg: "too many replies wait to be fetched" })
+        return yield* new ErrorAnswer({ code: 429, msg: "too many replies are waiting to be fetched" })
       }
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
 
     const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
-      if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is needed" })
+      if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is required" })
       if (freeReplies <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
       const asked = store.redeem(token, yield* Clock.currentTimeMillis)
       if (asked === undefined) {
-        return yield* new ErrorAnswer({ code: 403, msg: "the token is not known, was used, or has expired" })
+        return yield* new ErrorAnswer({ code: 403, msg: "the token is unknown, was used, or has expired" })
       }
-      // Until the request ends, and not only from when the reply begins: many may be asked for before one begins.
+      // Taken for the whole request, and not only from when the reply begins: many may arrive before one begins.
       yield* Effect.acquireRelease(
         Effect.sync(() => freeReplies--),
         () => Effect.sync(() => freeReplies++)
       )
       const deltas = Stream.suspend(() => responder.respond(asked))
-      // A span that middleware has opened comes first.
+      // A span that middleware has opened takes precedence.
       const parent = Option.orElse(
         yield* Effect.serviceOption(Tracer.ParentSpan),
         () => HttpTraceContext.fromHeaders(request.headers)
@@ -259,7 +259,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         (error) => Effect.succeed(toResponse(error))
       )
 
-    const notFound = answer(new ErrorAnswer({ code: 404, msg: "there is no such path, or not with this method" }))
+    const notFound = answer(new ErrorAnswer({ code: 404, msg: "there is no such path, or not for this method" }))
 
     yield* router.add("POST", Protocol.paths.login, (request) => answer(login(request)))
     yield* router.add("POST", Protocol.paths.text, (request) => answer(text(request)))

@@ -106,7 +106,7 @@ export interface LoginRequest extends Schema.Schema.Type<typeof LoginRequest> {}
  */
 export const LoginResponse = Schema.Struct({
   data: Schema.Struct({
-    token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token that can stand in a header" })),
+    token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token of visible ASCII" })),
     expires_at: Schema.Finite
   })
 }).annotations({ identifier: "GPTalkLoginResponse" })

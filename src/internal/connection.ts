@@ -43,7 +43,7 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
     for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
     // What is not read when the connection is closed makes the client see a reset instead of the answer.
     socket.resume()
-    return new ErrorAnswer({ code: 400, msg: "no other protocol is spoken here: ask without an upgrade header" })
+    return new ErrorAnswer({ code: 400, msg: "upgrades are not supported: send no upgrade header" })
   }
 )
 

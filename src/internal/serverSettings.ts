@@ -9,7 +9,7 @@ import { describe } from "./issue.js"
 import { AtLeastOne, PositiveDuration, withDefault } from "./settings.js"
 
 const Lifetime = PositiveDuration.pipe(
-  Schema.filter((duration) => Duration.isFinite(duration), { identifier: "a duration that ends" })
+  Schema.filter((duration) => Duration.isFinite(duration), { identifier: "a finite duration" })
 )
 
 const ServerSettings = Schema.Struct({

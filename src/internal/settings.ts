@@ -42,7 +42,7 @@ const HttpHeaders = Schema.Record({ key: Schema.String, value: Schema.String }).
       Object.entries(headers).every(([name, value]) =>
         /^[\w!#$%&'*+.^`|~-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
       ),
-    { identifier: "names and values that HTTP allows" }
+    { identifier: "valid HTTP header names and values" }
   )
 )
 
