@@ -1,9 +1,9 @@
 /**
  * For tests of programs that use GPTalk: an `HttpClient` that the real server routes answer in memory, with replies
- * and faults that the test chooses. No socket is opened, and with `TestClock` no time passes.
+ * and faults that the test chooses. No socket is opened, and with `TestClock` no real time passes.
  *
- * Under `it.effect` a call that is retried therefore sleeps for its backoff, and one that is stalled waits for its
- * timeout: neither ever ends. Fork the call and use `TestClock.adjust`, or use `it.live`. To avoid the backoff,
+ * Under `it.effect`, a call that is retried therefore never ends its backoff, and one that is stalled never times out.
+ * Fork the call and use `TestClock.adjust`, or use `it.live`. To avoid the backoff alone,
  * `GPTalk.layer({ retries: 0 })` is enough.
  *
  * @since 0.1.0
@@ -44,8 +44,8 @@ export type Reply = string | ReadonlyArray<string> | Stream.Stream<string, unkno
  */
 export interface Options {
   /**
-   * The replies, used one after another, or a function from the request to its reply. A call for which no reply is left
-   * dies. Default: `You said: <prompt>`, delta by delta.
+   * The replies, used in order, or a function from the request to its reply. A call for which no reply is left dies.
+   * Default: `You said: <prompt>`, delta by delta.
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
   /** The faults of each step: one for all its requests, or a list whose n-th entry applies to the n-th request. */
@@ -124,8 +124,8 @@ export type Fault =
 type AnswerHeaders = Readonly<Record<string, string>>
 
 /**
- * The connection is refused. The client retries the call after a backoff, which passes on `TestClock` only when that is
- * adjusted.
+ * The connection is refused. The client retries the call after a backoff, which under `TestClock` ends only when that
+ * is adjusted.
  *
  * @since 0.1.0
  * @category faults
@@ -138,7 +138,7 @@ type AnswerHeaders = Readonly<Record<string, string>>
  * import * as GPTalk from "effect-gptalk/GPTalk"
  * import * as GPTalkTest from "effect-gptalk/GPTalkTest"
  *
- * // The first login finds nobody, the second succeeds.
+ * // The first connection is refused, the second login succeeds.
  * const client = GPTalkTest.layerHttpClient({ faults: { login: [GPTalkTest.refuse] } })
  *
  * it.effect("logs in again", () =>
@@ -151,7 +151,7 @@ type AnswerHeaders = Readonly<Record<string, string>>
 export const refuse: Fault = { _tag: "Refuse" }
 
 /**
- * The end of a session, for `text` only. See `revoke`.
+ * The fault that ends a session, for `text` only. See `revoke`.
  *
  * @since 0.1.0
  * @category faults
@@ -205,7 +205,7 @@ export const answer = (
 
 /**
  * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all. `[DONE]` is the
- * last frame; a response of `login` or `text` counts as one.
+ * last frame; the response of `login` or `text` is one frame.
  *
  * @since 0.1.0
  * @category faults
@@ -218,7 +218,7 @@ export const stall = (options?: { readonly after?: number | undefined }): Fault 
   options?.after === undefined ? { _tag: "Silence" } : { _tag: "Stall", after: options.after }
 
 /**
- * The connection breaks after `after` frames of the reply, which are counted as for `stall`. Default 0.
+ * The connection breaks after `after` frames of the reply, counted as for `stall`. Default 0.
  *
  * @since 0.1.0
  * @category faults
@@ -229,8 +229,8 @@ export const cutOff = (options?: { readonly after?: number | undefined }): Fault
 })
 
 /**
- * The response ends normally after `after` frames of the reply, which are counted as for `stall`: without `[DONE]`, for
- * instance. Default 0.
+ * The response ends normally, for instance without `[DONE]`, after `after` frames of the reply, counted as for `stall`.
+ * Default 0.
  *
  * @since 0.1.0
  * @category faults
@@ -258,7 +258,7 @@ export const line = (line: string, options?: { readonly after?: number | undefin
 
 /**
  * An `HttpClient` that the routes of `GPTalkServer` answer in memory, whatever the URL, and the `Requests` made. Each
- * time the layer is built, it starts without a session and with the first reply.
+ * build of the layer starts without a session and with the first reply.
  *
  * @since 0.1.0
  * @category layers

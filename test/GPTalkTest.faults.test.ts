@@ -131,7 +131,7 @@ describe("GPTalkTest", () => {
       Effect.gen(function*() {
         yield* Effect.flip(program)
         const cause = yield* Effect.flip(Effect.sandbox(program))
-        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+        assert.match(String(cause), /a reply was asked for after all 1 were used/)
       }).pipe(Effect.provide(layer({ replies: ["1"], faults: { stream: [GPTalkTest.cutOff({ after: 1 })] } }))))
 
     it.effect("cutOff: is a ResponseError of the HttpClient, as on a network", () =>
@@ -163,7 +163,7 @@ describe("GPTalkTest", () => {
       Effect.gen(function*() {
         yield* program
         const cause = yield* Effect.flip(Effect.sandbox(program))
-        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+        assert.match(String(cause), /a reply was asked for after all 1 were used/)
       }).pipe(Effect.provide(layer({ replies: ["1"], faults: { stream: GPTalkTest.line(": hello") } }))))
 
     it.effect("line: an unreadable frame between good ones costs nothing", () =>

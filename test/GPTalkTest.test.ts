@@ -57,7 +57,7 @@ describe("GPTalkTest", () => {
       Effect.gen(function*() {
         yield* program
         const cause = yield* Effect.flip(Effect.sandbox(program))
-        assert.match(String(cause), /a reply was asked for when all 1 were used/)
+        assert.match(String(cause), /a reply was asked for after all 1 were used/)
       }).pipe(Effect.provide(layer({ replies: ["1"] }))))
 
     it.effect("of calls at once are used one each", () =>
@@ -73,7 +73,7 @@ describe("GPTalkTest", () => {
         assert.deepStrictEqual(whole, ["1"])
         for (const cause of causes) {
           assert.isTrue(Cause.isDieType(cause))
-          assert.match(String(cause), /a reply was asked for when all 1 were used/)
+          assert.match(String(cause), /a reply was asked for after all 1 were used/)
         }
       }).pipe(Effect.provide(layer({ replies: ["1"] }))))
 

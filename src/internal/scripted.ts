@@ -31,7 +31,7 @@ export const make = (replies: Options["replies"]): Scripted => {
   // used when the body begins.
   let reserved = 0
   let used = 0
-  const none = Effect.dieMessage(`GPTalkTest: a reply was asked for when all ${replies.length} were used`)
+  const none = Effect.dieMessage(`GPTalkTest: a reply was asked for after all ${replies.length} were used`)
   return {
     responder: Responder.make(() => toDeltas(replies[used++] ?? Stream.fromEffect(none))),
     reserve: (begins) =>
