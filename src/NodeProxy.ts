@@ -1,9 +1,9 @@
 /**
  * An `HttpClient` for Node that goes through an HTTP proxy: a given one, or those of the environment.
  *
- * Every request, also one to a plain `http:` URL, goes through a tunnel that the proxy opens with `CONNECT`. A proxy
- * that cannot be reached, or that refuses the tunnel (407 without valid credentials), is a `RequestError` of the
- * `HttpClient`, which GPTalk turns into a `ConnectionError`. No error, log line or span holds the user or the password.
+ * Every request, even to a plain `http:` URL, goes through a `CONNECT` tunnel of the proxy. A proxy that cannot be
+ * reached, or that refuses the tunnel (407 without valid credentials), is a `RequestError` of the `HttpClient`, which
+ * GPTalk turns into a `ConnectionError`. No error, log line or span holds the user or the password.
  *
  * Needs `@effect/platform-node`.
  *
@@ -51,15 +51,15 @@ export const layer = (
       }))
   )
 
-/** How long to wait for a tunnel, in milliseconds: undici waits on when the request that needed it has gone. */
+/** How long to wait for a tunnel, in milliseconds: undici keeps waiting even when the request is gone. */
 const tunnelTimeout = 30_000
 
-/** The codes of errors after which undici opens another connection, and yet another one if that fails. */
+/** The codes of errors after which undici opens another connection, again and again. */
 const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
 
 /**
  * A pool in which a tunnel that breaks before it is used, or takes too long, fails the request that needs it. Without
- * this, undici would open tunnels without end, even when no request waits for one any more.
+ * this, undici would open tunnels endlessly, even when no request waits for one any more.
  */
 const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Dispatcher => {
   const { connect } = options
@@ -74,9 +74,9 @@ const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Disp
           if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) fail(error.message)
           else callback(error, null)
         } else if (socket.readableLength > 0) {
-          // Bytes before any were sent: a web server in the place of the proxy has answered CONNECT with a page.
+          // Bytes before any were sent: a web server in place of the proxy has answered CONNECT with a page.
           socket.destroy()
-          fail("the proxy opens no tunnels")
+          fail("the proxy opened no tunnel")
         } else callback(null, socket)
       })
     }
@@ -97,7 +97,7 @@ const invalid = (issue: string): ConfigError.ConfigError =>
 
 const parse = (value: string | URL): Either.Either<URL, ConfigError.ConfigError> =>
   Either.match(Url.fromString(String(value)), {
-    onLeft: () => Either.left(invalid("this is no URL")),
+    onLeft: () => Either.left(invalid("this is not a URL")),
     onRight: (url) => {
       if (url.protocol !== "http:" && url.protocol !== "https:") {
         return Either.left(invalid("it must begin with http:// or https://"))
@@ -114,8 +114,8 @@ const basic = (url: URL): string =>
   `Basic ${Encoding.encodeBase64(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
 
 /**
- * The value of the variable with the lower-case name, or else of that with the upper-case one. Without either it is
- * empty, since without a value undici would read the environment itself.
+ * The value of the variable with the lower-case name, or else of the upper-case one. Without either, it is an empty
+ * string: given `undefined`, undici would read the environment itself.
  */
 const readEnv = (
   name: string,
@@ -135,8 +135,8 @@ const readEnv = (
 }
 
 /**
- * For a proxy of the environment, undici takes the user and the password from its URL, and only if there are both. It
- * refuses a path.
+ * For a proxy of the environment, undici takes user and password from its URL, and only if both are there. It rejects a
+ * path.
  */
 const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError> =>
   Either.flatMap(parse(value), (url) =>
@@ -145,7 +145,7 @@ const parseEnv = (value: string): Either.Either<string, ConfigError.ConfigError>
       : Either.left(invalid("it must have a user and a password, or neither")))
 
 /**
- * undici knows `*` only as the whole value, and takes the end of an IPv6 address without brackets for a port.
+ * undici takes `*` only as the whole value, and mistakes the end of an IPv6 address without brackets for a port.
  */
 const parseNoProxy = (value: string): Either.Either<string> => {
   const hosts = value.split(/[,\s]+/)

@@ -130,7 +130,7 @@ describe("NodeProxy", () => {
         const server = yield* makeWebServer
         const error = yield* Effect.flip(talk("http://127.0.0.1:9", NodeProxy.layer(server.url)))
         assert.strictEqual(error._tag, "ConnectionError")
-        assert.include(error.message, "the proxy opens no tunnels")
+        assert.include(error.message, "the proxy opened no tunnel")
         assert.strictEqual(server.asked.count, 1)
       }))
 
