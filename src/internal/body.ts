@@ -221,7 +221,7 @@ export class Body {
 
   #push(bytes: unknown): number {
     if (!isBytes(bytes)) {
-      this.end(Exit.fail(this.#onError(new TypeError("the body has a chunk that is no bytes"))))
+      this.end(Exit.fail(this.#onError(new TypeError("a chunk of the body is not a Uint8Array"))))
       this.close()
       return 1
     }

@@ -93,7 +93,7 @@ describe("Body", () => {
           isCancelled = true
         }
       }, { highWaterMark: 0 })
-      assert.include((yield* read({ body: source } as Response))[1], "no bytes")
+      assert.include((yield* read({ body: source } as Response))[1], "not a Uint8Array")
       assert.isTrue(isCancelled)
     }))
 
