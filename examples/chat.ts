@@ -35,7 +35,7 @@ const readPipe = NodeStream.stdin.pipe(
 
 const answer = Effect.fnUntraced(function*(prompt: string) {
   if (prompt.trim() === "") {
-    return yield* new PromptError({ message: "The prompt is empty: give it as an argument, or through a pipe." })
+    return yield* new PromptError({ message: "The prompt is empty: pass it as an argument or through a pipe." })
   }
   yield* writeReply(GPTalk.streamText({ prompt }))
 })
@@ -71,8 +71,8 @@ const command = Command.make("chat", { prompt }, ({ prompt }) =>
 const environment = HelpDoc.sequence(
   HelpDoc.h1("ENVIRONMENT"),
   HelpDoc.descriptionList([
-    [HelpDoc.getSpan(HelpDoc.p("GPTALK_URL")), HelpDoc.p("The service; without it an embedded server that echoes.")],
-    [HelpDoc.getSpan(HelpDoc.p("GPTALK_MODEL")), HelpDoc.p(`The model; ${GPTalk.provider.defaultModel} without it.`)],
+    [HelpDoc.getSpan(HelpDoc.p("GPTALK_URL")), HelpDoc.p("The service; default: an embedded server that echoes.")],
+    [HelpDoc.getSpan(HelpDoc.p("GPTALK_MODEL")), HelpDoc.p(`The model; default: ${GPTalk.provider.defaultModel}.`)],
     [HelpDoc.getSpan(HelpDoc.p("GPTALK_PROXY")), HelpDoc.p("The URL of an HTTP proxy to go through.")]
   ])
 )

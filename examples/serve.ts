@@ -81,12 +81,12 @@ const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: strin
 
 const options = {
   host: Options.text("host").pipe(
-    Options.withSchema(Schema.NonEmptyString.annotations({ message: () => "A host is needed: none means all." })),
+    Options.withSchema(Schema.NonEmptyString.annotations({ message: () => "A host is required: empty means all." })),
     Options.withDescription("The address to listen on."),
     Options.withDefault("127.0.0.1")
   ),
   port: Options.integer("port").pipe(
-    Options.withSchema(Schema.Int.pipe(Schema.between(0, 65535, { message: () => "A port is from 0 to 65535." }))),
+    Options.withSchema(Schema.Int.pipe(Schema.between(0, 65535, { message: () => "A port must be 0 to 65535." }))),
     Options.withDescription("The port to listen on; 0 for a free one."),
     Options.withDefault(8787)
   )
@@ -97,9 +97,9 @@ const command = Command.make("serve", options, serve).pipe(Command.withDescripti
 const environment = HelpDoc.sequence(
   HelpDoc.h1("ENVIRONMENT"),
   HelpDoc.descriptionList([
-    [HelpDoc.getSpan(HelpDoc.p("OPENAI_API_KEY")), HelpDoc.p("With it a model answers, otherwise an echo.")],
+    [HelpDoc.getSpan(HelpDoc.p("OPENAI_API_KEY")), HelpDoc.p("If set, a model answers; otherwise an echo.")],
     [HelpDoc.getSpan(HelpDoc.p("OPENAI_BASE_URL")), HelpDoc.p("Another service with OpenAI's Responses API.")],
-    [HelpDoc.getSpan(HelpDoc.p("OPENAI_MODEL")), HelpDoc.p("The model; gpt-4.1-mini without it.")]
+    [HelpDoc.getSpan(HelpDoc.p("OPENAI_MODEL")), HelpDoc.p("The model; default: gpt-4.1-mini.")]
   ])
 )
 

@@ -143,7 +143,7 @@ describe.concurrent("examples", () => {
 
     for (
       const [what, args, env, message] of [
-        ["no host", ["--host", ""], {}, /^A host is needed[^\n]+\n+$/],
+        ["no host", ["--host", ""], {}, /^A host is required[^\n]+\n+$/],
         ["no URL", [], { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: "api" }, /^OPENAI_BASE_URL: Expected [^\n]+\n$/]
       ] as const
     ) {

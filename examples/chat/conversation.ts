@@ -46,7 +46,7 @@ const takeTurn = (
 /** Goes on until the user leaves. */
 export const converse: Effect.Effect<void, OutputError, GPTalk.GPTalk> = Effect.scoped(Effect.gen(function*() {
   const terminal = yield* Terminal.make
-  yield* Console.error(dim("Ctrl-C stops a reply; Ctrl-D leaves."))
+  yield* Console.error(dim("Ctrl-C stops a reply; Ctrl-D quits."))
   let turns: ReadonlyArray<Turn> = []
   while (true) {
     const line = yield* terminal.ask
