@@ -1,9 +1,9 @@
 /**
- * Decodes the bytes of an event stream into the deltas of a reply. Synchronous: no effects, and no `node:` import. What
- * has arrived of a line that never ends means nothing, unless it is `[DONE]`.
+ * Decodes the bytes of an event stream into the deltas of a reply. Synchronous: no effects, and no `node:` import. A
+ * frame without a line end is ignored, unless it is `[DONE]`.
  *
  * Every frame repeats the whole reply, so the cost of parsing each one grows with the square of the reply's length. A
- * frame that only adds text need not be parsed: `FrameShape` knows how the last one began and ended, and what stands
+ * frame that only adds text need not be parsed: `FrameShape` knows how the last one began and ended, and what is added
  * between is the delta.
  */
 import * as Either from "effect/Either"
@@ -55,23 +55,23 @@ const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xd
 
 /** @internal */
 export class FrameDecoder {
-  /** Set once the reply has ended, for whatever reason. What comes after that is ignored. */
+  /** Set once the reply has ended, for whatever reason. Anything after that is ignored. */
   outcome: Outcome | undefined
   /** The longest `content` so far. */
   text = ""
-  /** How many frames could be read, repeats included. */
+  /** How many frames were readable, repeats included. */
   goodFrames = 0
   /** Why frames were skipped. The caller empties this list. */
   readonly passedOver: Array<string> = []
 
-  /** Why the last frame could not be read, if no good one has followed. */
+  /** Why the last frame is unreadable, if no good one has followed. */
   #unreadable: string | undefined
   /** The first half of a surrogate pair at the end of `text`, not yet in a delta. */
   #half = ""
   readonly #shape = new FrameShape()
-  /** What has arrived of the current line, without the beginning that repeats the shape. */
+  /** The current line so far, without the beginning that repeats the shape. */
   #rest = new Bytes()
-  /** The last line, if it is whole and there is no frame in it; empty once there was a good frame. */
+  /** The last complete line, if it is not a frame; empty once there was a good frame. */
   #other: Uint8Array = nothing
   #isFirstLine = true
   readonly #maxFrameSize: number
@@ -80,7 +80,7 @@ export class FrameDecoder {
     this.#maxFrameSize = maxFrameSize
   }
 
-  /** The error that the body is in place of a stream, though its type does not say so, if it has come to its end. */
+  /** For a body that has ended: the JSON error that it holds instead of frames, despite its content type. */
   get unframedFault(): Fault.ServiceFault | undefined {
     if (this.goodFrames > 0) return undefined
     const line = this.#rest.length > 0 ? this.#rest.bytes.subarray(0, this.#rest.length) : this.#other
@@ -93,7 +93,7 @@ export class FrameDecoder {
     let start = 0
     while (start < bytes.length && this.outcome === undefined) {
       if (this.#rest.length === 0) start += this.#shape.match(bytes, view, start)
-      // Between the CR and the LF of one line end there is an empty line, which means nothing.
+      // A CRLF is read as two line ends: the empty line between them means nothing.
       let end = start
       while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end++
       this.#read(bytes, start, end, deltas)
@@ -113,7 +113,7 @@ export class FrameDecoder {
     } else if (end === bytes.length) {
       const wasShort = this.#shape.matched + rest.length < fieldSize
       rest.append(bytes, start, end)
-      // `[DONE]` is not kept waiting for its line end, which may never come.
+      // `[DONE]` does not wait for its line end, which may never arrive.
       if (wasShort && this.#field(this.#line(rest.bytes, 0, Math.min(rest.length, fieldSize)))?.[1] !== undefined) {
         this.#endReply(deltas)
       }
@@ -154,7 +154,7 @@ export class FrameDecoder {
     if (Either.isLeft(json)) return this.#passOver(json.left)
     const { content } = Predicate.isRecord(json.right) ? json.right : {}
     const hasText = typeof content === "string"
-    // An empty content counts as none beside what can only be an error.
+    // An empty content is ignored beside what can only be an error.
     const fault = hasText && content !== "" ? undefined : Fault.serviceFault(json.right, hasText)
     if (fault !== undefined) {
       this.outcome = { _tag: "ServiceFault", fault }
@@ -180,7 +180,7 @@ export class FrameDecoder {
     return (this.#isFirstLine ? firstField : field).exec(latin1.decode(line.subarray(0, fieldSize)))
   }
 
-  /** What follows `data:` on the line; `undefined` if it is another line, or means nothing. */
+  /** What follows `data:` on the line; `undefined` if the line has no `data:`, or nothing meaningful after it. */
   #payload(line: Uint8Array): string | undefined {
     const match = this.#field(line)
     this.#other = match === null && this.goodFrames === 0 ? line : nothing
@@ -209,7 +209,7 @@ export class FrameDecoder {
     this.outcome = { _tag: "Done" }
   }
 
-  /** Adds the text of a good frame, and the delta that it makes. */
+  /** Adds the new text of a good frame, and its delta. */
   #addText(tail: string, deltas: Array<string>): void {
     this.goodFrames++
     this.#unreadable = undefined

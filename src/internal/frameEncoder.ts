@@ -37,8 +37,8 @@ export class FrameEncoder {
   }
 
   /**
-   * The frames added since the last call, as one chunk: how often a server writes costs it far more than how much it
-   * writes.
+   * The frames added since the last call, as one chunk: for a server, the number of writes costs far more than their
+   * size.
    */
   take(): Uint8Array {
     const frames = new Uint8Array(this.#waiting)

@@ -1,7 +1,7 @@
 /**
- * What the last good frame looked like, so that the next one need not be parsed when it only adds text.
+ * The shape of the last good frame, so that the next one need not be parsed when it only adds text.
  *
- * A line is split into H (up to and with the quote that opens the value of `content`), C (the value) and T (from its
+ * A line is split into H (through the quote that opens the value of `content`), C (the value) and T (from its
  * closing quote). A later line H·C·D·T is a continuation: its text is the old one plus that of D. The result is
  * the same as that of parsing the whole line, because
  *
@@ -44,16 +44,16 @@ export class FrameShape {
   #prefix = new Bytes()
   #tail = new Uint8Array(0)
 
-  /** The part of the current line that repeats H·C: the caller does not keep it. */
+  /** The part of the current line that repeats H·C, which the caller does not keep. */
   get repeated(): Uint8Array {
     return this.#prefix.bytes.subarray(0, this.matched)
   }
 
   /**
-   * Returns how many of the bytes at `from` repeat H·C further. `view` is a view of the same bytes: comparing floats is
-   * several times as fast as comparing bytes. Floats are equal exactly when their bytes are, with two exceptions. Zero
-   * has two signs, but seven of its eight bytes are NUL, which JSON does not have. NaN does not equal itself, and is
-   * left to the comparison of bytes.
+   * Returns how many bytes at `from` continue the repetition of H·C. `view` is a view of the same bytes: comparing
+   * floats is several times as fast as comparing bytes. Floats are equal exactly when their bytes are, with two
+   * exceptions. Zero has two signs, but seven of its eight bytes are NUL, which JSON does not have. NaN does not equal
+   * itself, and is left to the byte comparison.
    */
   match(bytes: Uint8Array, view: DataView, from: number): number {
     const { matched } = this
@@ -116,7 +116,7 @@ const escapes: { readonly [byte: number]: string } = { [QUOTE]: "\"", [BACKSLASH
 const decode = (bytes: Uint8Array, start: number, end: number): string | undefined =>
   (end - start <= short ? decodePlain(bytes, start, end) : undefined) ?? decodeAny(bytes.subarray(start, end))
 
-/** Decodes the most frequent: characters of one or two bytes, and the escapes of prose. `decodeAny` does the rest. */
+/** Decodes common text: characters of one or two bytes, and the escapes of prose. `decodeAny` does the rest. */
 const decodePlain = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let text = ""
   let index = start
@@ -135,7 +135,7 @@ const decodePlain = (bytes: Uint8Array, start: number, end: number): string | un
       text += String.fromCharCode((byte & 0x1f) << 6 | next & 0x3f)
     }
   }
-  // An escape or a character that is cut short has made this read on into T.
+  // An escape or a character that is cut short was read on into T.
   return index === end ? text : undefined
 }
 

@@ -1,5 +1,5 @@
 /**
- * Parses JSON from outside. What is wrong with it is said without quoting it.
+ * Parses JSON from outside. The issue does not quote it.
  */
 import * as Either from "effect/Either"
 
