@@ -19,7 +19,7 @@ const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
 const nothing: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 
 /**
- * Whether a field says nothing: it is absent or empty, or all fields within it are.
+ * Whether a value is absent or empty, or all fields within it are.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ const isNonBlank = (value: unknown): value is string => typeof value === "string
 const isCode = (value: unknown): value is number | string => Number.isFinite(value) || isNonBlank(value)
 
 /**
- * What a JSON body or frame says of an error, if it is one.
+ * The code and the message of a JSON body or frame, if it is an error.
  *
  * @internal
  */
@@ -50,7 +50,7 @@ export const errorFields = (json: unknown): ServiceFault => {
 
 /**
  * The error that a JSON body or frame holds in place of what was asked for, if any. A `code` of 0 or 200, with its
- * `msg`, is not an error. Beside a `content`, a message without a code is none either.
+ * `msg`, is not an error. Nor is a message without a code beside a `content`.
  *
  * @internal
  */
@@ -74,7 +74,7 @@ export const toServiceError = (
   const redact = redactor(() => options.secrets.all)
   const code = typeof fault.code === "string" ? redact(fault.code) : fault.code
   const detail = fault.detail === undefined ? "" : redact(fault.detail)
-  // Fields that are left out, and not undefined, make equal errors equal.
+  // Fields are left out, not set to undefined, so that equal errors compare equal.
   return new GPTalkError.ServiceError({
     step: options.step,
     status: options.status,
@@ -93,22 +93,22 @@ const maxSeconds = Number.MAX_SAFE_INTEGER / 1000
  * @internal
  */
 export const parseRetryAfter = (header: string | undefined, now: number): Option.Option<Duration.Duration> => {
-  // Some clients join two headers with a comma. The first of them counts.
+  // Some clients join repeated headers with a comma. The first one counts.
   const value = header?.trim().replace(/^([\d.]+|.*?GMT),.*$/i, "$1") ?? ""
   if (/^\d+(\.\d+)?$/.test(value)) return Option.some(Duration.seconds(Math.min(Number(value), maxSeconds)))
-  // The form that ends with the year names no time zone. Like the others, it means GMT.
+  // The form that ends with the year has no time zone, but means GMT like the others.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
     : NaN
   return Number.isNaN(date) ? Option.none() : Option.some(Duration.millis(Math.max(0, date - now)))
 }
 
-/** An error of the platform. It holds its request, and with it everything that was sent. */
+/** A platform error holds its request, and so everything that was sent. */
 const isPlatformError = (error: unknown): error is { readonly reason: unknown } =>
   Predicate.isTagged(error, "RequestError") || Predicate.isTagged(error, "ResponseError")
 
 /**
- * The innermost error says what happened; those around it only say that something did.
+ * The innermost error says what failed; those around it only say that something did.
  */
 const innermost = (error: unknown, depth = 8): unknown => {
   if (!Predicate.isRecord(error) || depth === 0) return error
@@ -118,13 +118,12 @@ const innermost = (error: unknown, depth = 8): unknown => {
   return isPlatformError(error) ? inner ?? { message: error.reason } : error
 }
 
-/** How many values within a defect are looked at, and how many characters of them. */
+/** How many values within a defect are searched, and how many characters of them. */
 const mostValues = 10_000
 const mostCharacters = 1_000_000
 
 /**
- * Whether a request or a secret stands in the properties of the defect, however deep, or may do so beyond what is
- * looked at.
+ * Whether the properties of the defect hold a request or a secret, however deep, or may do so beyond what is searched.
  *
  * @internal
  */
@@ -140,7 +139,7 @@ export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean =>
     if (++count > mostValues) return true
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false
     if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
-    // These may be inherited, from a class that makes them when they are read.
+    // These two may be inherited getters.
     return [...Reflect.ownKeys(value), "message", "cause"].some((key) => visit(Reflect.get(value, key)))
   }
   try {

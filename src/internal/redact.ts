@@ -8,11 +8,11 @@ const maxLength = 200
 const mark = "[redacted]"
 
 /**
- * A piece of a secret is taken for the secret from this length on; shorter ones occur by chance.
+ * A piece of a secret counts as the secret from this length on; shorter ones occur by chance.
  */
 const shortestPiece = 8
 
-/** A secret shorter than this is only found as a whole word, since its letters occur everywhere. */
+/** A secret shorter than this is redacted only as a whole word, since its letters occur everywhere. */
 const shortestPart = 4
 
 const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
@@ -24,8 +24,8 @@ const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">",
 const utf8 = new TextDecoder()
 
 /**
- * The text with its escapes decoded, and those that appear by that, up to `depth` times. A secret and a quotation of a
- * quotation of it become the same.
+ * The text with its escapes decoded, and then those that this reveals, up to `depth` times. A secret and a quotation of
+ * its quotation become the same.
  */
 const plain = (text: string, depth = 4): string => {
   if (depth === 0 || !/[\\%&]/.test(text)) return text
@@ -41,14 +41,13 @@ const plain = (text: string, depth = 4): string => {
 const onOneLine = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f][\u0000-\u0020\u007f-\u009f]*| [\u0000-\u0020\u007f-\u009f]+/g, " ")
 
-/** A number that is the same for the same pieces, and seldom for others. */
+/** Equal for equal pieces, and seldom for others. */
 const hash = (text: string, at: number): number =>
   ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 3) << 5) ^ text.charCodeAt(at + 7)) & 0xffff
 
 /**
  * What must not be shown of the text: secrets that are shorter than a piece, and pieces of the longer ones. A prompt
- * may be thousands of times as long as the text, so it is gone through once, and not searched for each piece of the
- * text.
+ * may be thousands of times as long as the text, so it is scanned once, not searched for each piece of the text.
  */
 const secretParts = (text: string, secrets: Iterable<string>): ReadonlySet<string> => {
   const hashes = new Uint8Array(0x10000)
@@ -87,8 +86,8 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
 }
 
 /**
- * Returns what tells whether a whole secret stands in a text, with or without escapes. One that may occur by chance
- * does not count.
+ * Returns a function that tells whether a text holds a whole secret, with or without escapes. One that may occur by
+ * chance does not count.
  *
  * @internal
  */
@@ -102,7 +101,7 @@ export const quotes = (secrets: ReadonlyArray<string>): (text: string) => boolea
 }
 
 /**
- * Returns what makes a text safe. The secrets are collected and prepared for the first text.
+ * Returns a function that makes a text safe. Secrets are collected and prepared for the first text.
  *
  * @internal
  */
@@ -114,16 +113,16 @@ export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) =>
   }
   return (text) => {
     const { forms, known } = prepared ??= prepare()
-    // Far more than is shown, and far less than would make the search slow.
+    // Far more than is shown, but little enough to search fast.
     const start = text.slice(0, 3 * maxLength)
-    // A secret that is cut off may be too short here to be recognized.
+    // A secret that is cut off here may be too short to be recognized.
     const unreliable = start === text ? 0 : shortestPiece
     const bare = onOneLine(plain(start))
     // In a URL, a space may be a plus.
     const inUrls = bare.includes("+") ? known.map((secret) => onOneLine(plain(secret).replaceAll(" ", "+"))) : []
     const cleaner = hide(bare, bare.length - unreliable, [...forms, ...inUrls])
-    // If the decoded text has no secret, the text keeps its escapes. It is searched too: what looks like an escape may
-    // be the beginning of a secret.
+    // If the decoded text has no secret, the text keeps its escapes. But the text is searched too: what looks like an
+    // escape may begin a secret.
     const isEscaped = bare !== start && bare.startsWith(cleaner)
     const clean = isEscaped ? hide(start, start.length - unreliable, known) : cleaner
     const line = onOneLine(clean).trim()

@@ -1,6 +1,6 @@
 /**
- * How `Auth` knows that the service refused a session: by the class of the error, or by a mark on another error. The
- * mark is a property: inside a span, `Effect.fail` passes on a proxy, which is not identical to the error.
+ * How `Auth` recognizes that the service refused a session: by the class of the error, or by a mark on another error.
+ * The mark is a property: inside a span, `Effect.fail` passes a proxy of the error, so identity would not do.
  */
 import * as Predicate from "effect/Predicate"
 import { AuthenticationError } from "../GPTalkError.js"

@@ -1,6 +1,6 @@
 /**
- * What must not appear in the text of an error: all secrets that a call has sent so far, not only those of the request
- * that failed, since a service may remember the others; and those of the logins of other calls.
+ * What must not appear in the text of an error: all secrets that a call has sent so far, not only those of the failed
+ * request, since a service may remember the others; and the secrets of other calls' logins.
  */
 import * as FiberRef from "effect/FiberRef"
 import type { LazyArg } from "effect/Function"
@@ -8,7 +8,7 @@ import { globalValue } from "effect/GlobalValue"
 import type { Settings } from "./settings.js"
 
 /**
- * The secrets of a call or a login, and those of others that it has to do with.
+ * The secrets of a call or a login, and those of related ones.
  *
  * @internal
  */
@@ -24,7 +24,7 @@ export class Secrets {
     this.own.push(secret)
   }
 
-  /** Those of others, as they are when they are looked for. */
+  /** Adds secrets of others, which are read each time `all` is. */
   include(others: LazyArg<ReadonlyArray<string>>): void {
     this.#others.add(others)
   }
@@ -45,7 +45,7 @@ export const ofCall: FiberRef.FiberRef<Secrets | undefined> = globalValue(
 )
 
 /**
- * The headers and the URL parameters, sent with each request, whose names suggest that they give access.
+ * The values of headers and URL parameters, sent with each request, whose names suggest credentials.
  *
  * @internal
  */

@@ -54,7 +54,7 @@ export class SessionStore {
     this.#options = options
   }
 
-  /** A new session, if need be in place of one that is spent or was never used; `undefined` if there is no room. */
+  /** A new session, if need be replacing one that is spent or was never used; `undefined` if there is no room. */
   login(now: number): { readonly token: string; readonly expiresAt: number } | undefined {
     if (!this.#makeRoom(now)) return undefined
     const token = randomHex(tokenBytes)
@@ -77,7 +77,7 @@ export class SessionStore {
     return session.uses < this.#options.usageLimit ? "good" : "spent"
   }
 
-  /** Counts a use of a session and keeps the request for one GET. Returns its token, or `undefined` without room. */
+  /** Counts a use of a session and keeps the request for one GET. Returns a stream token, or `undefined` if full. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     this.#forgetExpired(now)
     const size = this.#waitingSize + sizeOf(request)

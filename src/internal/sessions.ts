@@ -15,9 +15,9 @@ import type { Secrets } from "./secrets.js"
  */
 export interface Login {
   readonly login: Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
-  /** Its fingerprint, and then also the token that it gives. */
+  /** Its fingerprint, and then also the token that it returns. */
   readonly secrets: Array<string>
-  /** What must not be said of it: also what the calls have sent that wait for it. */
+  /** What its errors must not contain, including what the waiting calls have sent. */
   readonly loginSecrets: Secrets
 }
 
@@ -25,15 +25,15 @@ export interface Login {
 export interface Session extends Omit<Login, "loginSecrets"> {
   /** The order in which the logins began. */
   readonly id: number
-  /** `undefined` when the login has ended: a session must not keep the prompts of its first calls. */
+  /** `undefined` once the login has ended: a session must not keep the prompts of its first calls. */
   readonly loginSecrets: Secrets | undefined
   /** The token from the login; `undefined` while that is under way. */
   readonly token: Redacted.Redacted<string> | undefined
   /** Unix milliseconds; `undefined` while the login is under way. */
   readonly expiresAt: number | undefined
-  /** How many uses are reserved, those that are kept included. */
+  /** How many uses are reserved or kept. */
   readonly used: number
-  /** How many uses are kept for good, since their calls have succeeded. */
+  /** How many uses are kept, since their calls have succeeded. */
   readonly kept: number
   /** Whether the service refused it. It is then kept only until all calls that have reserved a use have ended. */
   readonly isRefused: boolean
@@ -52,7 +52,7 @@ export interface Sessions {
 export const empty: Sessions = { nextId: 0, all: [], latest: [] }
 
 /**
- * Those of all sessions and of the latest logins: a service may quote them to calls with another session.
+ * The secrets of all sessions and of the latest logins: a service may quote them to calls with another session.
  *
  * @internal
  */
@@ -125,7 +125,7 @@ export const reserve = (
   ]
 }
 
-/** Changes one session. Forgets refused sessions of which no call has a use any more, except uses that are kept. */
+/** Changes one session. Forgets refused sessions without reserved uses; kept uses do not count. */
 const update = (sessions: Sessions, id: number, f: (session: Session) => Session): Sessions => ({
   ...sessions,
   all: sessions.all
@@ -146,7 +146,7 @@ export const giveBack = (sessions: Sessions, id: number): Sessions =>
   update(sessions, id, (session) => ({ ...session, used: session.used - 1 }))
 
 /**
- * Gives the use back, and lets no call have another one.
+ * Gives the use back, and marks the session as refused for all calls.
  *
  * @internal
  */
