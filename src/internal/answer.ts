@@ -41,7 +41,7 @@ const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
-/** Which type the answer says that it has, without parameters, if that is not the type of an event stream. */
+/** `JSON` or `HTML` if the content type of the answer says so: neither is an event stream. */
 const otherType = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
   /^[^;,]*?(\bjson\b|html)/i.exec(response.headers["content-type"] ?? "")?.[1]?.toUpperCase()
 
@@ -69,7 +69,7 @@ const readText = (
   })
 }
 
-/** The body of an error; empty if it does not come in time, or not at all. */
+/** The body of an error; empty if it does not arrive in time, or cannot be read. */
 const readDetail = (answer: Answer): Effect.Effect<string> =>
   readText(answer).pipe(
     Effect.timeout(errorBodyTimeout(answer.settings.timeouts.response)),
@@ -91,7 +91,7 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
 
 const dataOf = (json: unknown): unknown => Predicate.isRecord(json) ? json["data"] : undefined
 
-/** The error of an answer. If the answer has a token, its error text may quote it. */
+/** The error of an answer. If the answer has a token, the error text may quote that. */
 const toServiceError = (
   { response: { status }, secrets, step }: Answer,
   json: unknown,
@@ -112,7 +112,7 @@ const toError = (answer: Answer, json: unknown, issue: string) => {
 }
 
 /**
- * The value of a JSON answer. An answer to `text` whose JSON has no `data`, or nothing in it, is marked as a refusal of
+ * The value of a JSON answer. An answer to `text` whose JSON has no `data`, or an empty one, is marked as a refusal of
  * the session.
  *
  * @internal
@@ -149,7 +149,7 @@ export const notEventStream = (answer: Answer): Effect.Effect<never, GPTalkError
   const { response } = answer
   if (!isOk(response.status)) return failure(answer)
   const type = otherType(response)
-  // What says that it is a page may still be an error in JSON.
+  // A body declared as HTML may still be an error in JSON.
   return Effect.flatMap(type === "HTML" ? readDetail(answer) : readText(answer), (text) => {
     const json = Either.getOrUndefined(Json.parse(text))
     return Effect.fail(toError(answer, json, `expected an event stream, found ${type}`))

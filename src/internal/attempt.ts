@@ -1,8 +1,8 @@
 /**
  * One attempt of a call: ask with a session, open the stream, read the reply.
  *
- * A separate fiber sends the requests. Their outcome goes to the `Body`, where the consumer waits for it. So a failed
- * request, a timeout and the end of the reply all end the attempt in one place.
+ * A separate fiber sends the requests. Their outcome goes to the `Body`, where the consumer waits. So a failed request,
+ * a timeout and the end of the reply all end the attempt in one place.
  */
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -54,7 +54,7 @@ export interface Attempt extends Reply.Reply {
   readonly close: Close
 }
 
-/** A client that cannot be interrupted, and does not react when its request is aborted, is left alone after a while. */
+/** A client that ignores both interruption and the abort of its request is waited for no longer than this. */
 const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): Effect.Effect<unknown> =>
   Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), duration)
 
@@ -82,8 +82,8 @@ export const make = (
   let scope: Scope.CloseableScope | undefined
 
   /**
-   * Sends one request with a span and a scope of its own. If it succeeds, the scope stays open: aborting a request that
-   * has its answer would cost as much as parsing that answer.
+   * Sends one request with a span and a scope of its own. If it succeeds, the scope stays open: aborting an answered
+   * request would cost as much as parsing its answer.
    */
   const request = <A>(
     step: "text" | "stream",
@@ -116,7 +116,7 @@ export const make = (
 
   const requests = Effect.flatMap(delay, () => auth.withToken(ask)).pipe(
     Effect.flatMap(open),
-    // This effect never fails itself: a forked fiber that fails logs its cause.
+    // Never fails: a forked fiber that fails logs its cause.
     Effect.catchAllCause((cause) => Effect.sync(() => body.end(Exit.failCause(cause)))),
     Effect.interruptible
   )
@@ -125,7 +125,7 @@ export const make = (
     Runtime.provideService(Tracer.ParentSpan, callSpan),
     Runtime.setFiberRef(Secrets.ofCall, secrets)
   )))
-  // A fiber that has ended still holds everything that it was given, and a reply can be open for a long time.
+  // A fiber that has ended still holds all that it captured, and a reply can be open for a long time.
   sender.addObserver(() => {
     sender = undefined
   })

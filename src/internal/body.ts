@@ -1,8 +1,8 @@
 /**
  * The body of a response, read chunk by chunk.
  *
- * If the response holds the client's own source of bytes, a Node stream or a web stream, that is read directly: running
- * an Effect `Stream` costs about 250 µs a body, as much as everything else in a short reply. Every other response is
+ * If the response holds the client's own source of bytes, a Node stream or a web stream, that source is read directly:
+ * running an Effect `Stream` costs about 250 µs per body, as much as the rest of a short reply. Every other response is
  * read through its `stream`.
  */
 import type { ResponseError } from "@effect/platform/HttpClientError"
@@ -16,11 +16,11 @@ import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import type { GPTalkError } from "../GPTalkError.js"
 
-/** For how long, in real time, and for how many bytes a body is still read when nobody waits for it any more. */
+/** For how long, in real time, and for how many bytes a body that nobody needs any more is drained. */
 const lingerMillis = 250
 const lingerSize = 64 * 1024
 
-/** Also of another realm, such as the sandbox that a test runs in. */
+/** Also from another realm, such as the sandbox of a test. */
 const isBytes = (value: unknown): value is Uint8Array => Object.prototype.toString.call(value) === "[object Uint8Array]"
 
 interface Sink {
@@ -28,7 +28,7 @@ interface Sink {
   readonly push: (bytes: unknown) => number
   readonly end: () => void
   readonly fail: (error: unknown) => void
-  /** The source gives no more bytes, whether or not it came to its end. */
+  /** The source emits no more bytes, whether or not it reached its end. */
   readonly close: () => void
 }
 
@@ -52,7 +52,7 @@ interface NodeReadable {
 
 const isNodeReadable = (value: unknown): value is NodeReadable => Predicate.hasProperty(value, "readableEnded")
 
-/** In bytes. A Node stream comes in many small chunks: pausing and resuming it costs more than holding some of them. */
+/** In bytes. A Node stream emits many small chunks: pausing and resuming it costs more than buffering some of them. */
 const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
@@ -75,8 +75,8 @@ const fromNode = (readable: NodeReadable): Open => (sink) => {
 const isWebStream = (value: unknown): value is ReadableStream<Uint8Array> => Predicate.hasProperty(value, "getReader")
 
 /**
- * How many chunks of a web stream may wait. Two that are there already reach the reader together: waking it for each
- * would take half again as long, and for more than two hardly less.
+ * How many chunks of a web stream may wait. Two available chunks reach the reader together: waking it for each would
+ * take half again as long, and batches of more than two would save hardly anything.
  */
 const mostWaiting = 2
 
@@ -104,7 +104,7 @@ const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "r
 
 const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
   const room = Effect.unsafeMakeLatch(true)
-  // The failure must not become that of the fiber, which is logged: it holds the request.
+  // The fiber must not fail: its failure would be logged, and it holds the request.
   const safe = Stream.catchAllCause(stream, (cause) => {
     const error = Cause.squash(cause)
     if (!isEmptyBody(error)) sink.fail(error)
@@ -189,7 +189,7 @@ export class Body {
     }
     if (this.#exit !== undefined) return handlers.onEnd(this.#exit)
     const again = Effect.suspend(() => this.read(handlers))
-    // Without a finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
+    // No finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
     return Effect.async((resume) => {
       this.#reader = () => resume(again)
       // The fiber may have yielded, and bytes or the end may have come, since the checks above.
@@ -203,7 +203,7 @@ export class Body {
     this.#wake()
   }
 
-  /** Closes the connection, unless the body is at its end. */
+  /** Closes the connection, unless the body has ended. */
   close(): void {
     const source = this.#source
     this.#releaseSource()
@@ -225,7 +225,7 @@ export class Body {
       this.close()
       return 1
     }
-    // Not at once: the next chunk may be there already.
+    // Deferred: the next chunk may already be there.
     if (this.#size === 0) queueMicrotask(() => this.#wake())
     this.#size += bytes.length
     if (this.#lingering !== undefined) {
@@ -255,7 +255,7 @@ export class Body {
   }
 }
 
-/** A body that was already read, for instance by a client that logs it. The response still has it as text. */
+/** A body that was already read, as by a client that logs it. The response still has it as text. */
 const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
   Stream.map(Stream.fromEffect(response.text), (text) => new TextEncoder().encode(text))
 
@@ -266,8 +266,8 @@ const own = (value: unknown, key: string): unknown =>
 /**
  * Finds the source of bytes in a response of the platform's clients. It is in `source`, of the response or of its
  * `original` if the platform made it interruptible: for undici and fetch the `body` of `source`, for `node:http`
- * `source` itself. A response that only inherits these properties, or has a `stream` of its own, was made by code that
- * gives its bytes in another way.
+ * `source` itself. A response that only inherits these properties, or has its own `stream`, was made by code that
+ * provides its bytes in another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
   const source = own(own(response, "original") ?? response, "source")

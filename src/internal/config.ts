@@ -17,7 +17,7 @@ export const validate = (options: object): Either.Either<Settings.Settings, Conf
   Either.mapLeft(Settings.make(options), ({ issue }) => ConfigError.InvalidData([], issue))
 
 /**
- * `Config.unwrap`, for options that may be left out or have none in them.
+ * `Config.unwrap`, for options that may be left out or empty.
  *
  * @internal
  */
@@ -36,8 +36,8 @@ const unwrapAny = (wrapped: unknown): Config.Config<unknown> => {
 const variable = (option: string): string => `GPTALK_${option.replace(/[A-Z]/g, "_$&").toUpperCase()}`
 
 /**
- * Validates the value of a variable as the option that it stands for. This is part of the `Config` of the variable: an
- * error of a later step would not name it.
+ * Validates the value of a variable as an option. This is part of the variable's `Config`: an error of a later step
+ * would not name the variable.
  */
 const read = <A>(
   name: string,
@@ -60,8 +60,8 @@ const part =
 const millisOf: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
- * Milliseconds, if the text is a duration as people write it ("30 seconds", "1.5 min", "500ms", "1h 30m"); or else the
- * text, which may be a `DurationInput`.
+ * Milliseconds, if the text is a duration as people write it ("30 seconds", "1.5 min", "500ms", "1h 30m"); otherwise
+ * the text, which may be a `DurationInput`.
  */
 const duration = (text: string): number | string => {
   let millis = 0
@@ -83,7 +83,7 @@ const timeout = (phase: keyof Settings.Settings["timeouts"]) =>
     (settings) => settings.timeouts[phase]
   )
 
-/** Text that is not JSON, an empty one too, stays text and is then invalid: `Config.integer` would read 0 from it. */
+/** Text that is not JSON stays text, and is then invalid: `Config.integer` would read an empty one as 0. */
 const json = (text: string): unknown => Either.getOrElse(Json.parse(text), () => text)
 
 /** @internal */

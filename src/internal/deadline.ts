@@ -14,7 +14,7 @@ type Timeouts = Settings["timeouts"]
 type OnTimeout = (error: GPTalkError.TimeoutError) => void
 
 /**
- * Sleeps until the earliest deadline of all calls, and then looks which of them have timed out.
+ * Sleeps until the earliest deadline of all calls, and then checks which of them have timed out.
  *
  * @internal
  */
@@ -33,16 +33,16 @@ export class Watchdog {
 
   forget(deadline: Deadline): void {
     this.#calls.delete(deadline)
-    // Not at once: when one call follows another, stopping and going to sleep again for each would take 35 µs.
+    // Deferred: when one call follows another, stopping and sleeping again for each would take 35 µs.
     if (this.#calls.size === 0) this.#stopping = setTimeout(() => this.#stop(), 0)
   }
 
-  /** In milliseconds, by a clock that nobody sets back or forward. */
+  /** In milliseconds, by a monotonic clock. */
   now(): number {
     return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
   }
 
-  /** Makes sure that a look happens at `time` at the latest. */
+  /** Makes sure that the deadlines are checked at `time` at the latest. */
   wakeAt(time: number): void {
     if (time >= this.#wakesAt) return
     this.#stop()
@@ -97,7 +97,7 @@ export class Deadline {
     this.#onTimeout = onTimeout
   }
 
-  /** Whether the consumer has asked for more and has not got it yet. */
+  /** Whether a pull of the consumer is pending. */
   get isPulled(): boolean {
     return this.#waitingSince !== undefined
   }
@@ -109,7 +109,7 @@ export class Deadline {
     this.#watchdog.wakeAt(this.#time())
   }
 
-  /** Ends the wait: there is nothing to wait for. */
+  /** Ends the wait. */
   end(): void {
     this.#wait = undefined
   }
@@ -120,15 +120,15 @@ export class Deadline {
     this.#watchdog.wakeAt(this.#time())
   }
 
-  /** The consumer has got an answer to its pull: no time passes until the next one. */
+  /** The consumer's pull is answered: no time counts until the next one. */
   endPull(): void {
     this.#waitingSince = undefined
   }
 
-  /** Reports a timeout if the deadline has passed. Returns when to look again. */
+  /** Reports a timeout if the deadline has passed. Returns when to check again. */
   look(now: number): number {
     const time = this.#time()
-    // A deadline less than a microsecond away counts as passed: as a number, the time of today is no more exact.
+    // A deadline less than a microsecond away counts as passed: a number cannot hold today's time more exactly.
     if (time - now >= 1e-3 || this.#wait === undefined) return time
     this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
     this.end()

@@ -31,7 +31,7 @@ export interface Exchange {
 export interface Prepared {
   readonly dependencies: Attempt.Dependencies
   readonly question: Question
-  /** The messages that the question was made of: the service may quote one of them alone. */
+  /** The messages that the question was made of, since the service may quote a single one. */
   readonly words: ReadonlyArray<string>
 }
 
@@ -46,7 +46,7 @@ const backoff = (retry: number): Effect.Effect<Duration.Duration> =>
     (jitter) => Duration.millis(Math.min(500 * 2 ** retry, 8000) * jitter)
   )
 
-/** The delay before the next attempt. Fails with the error if there must not be one. */
+/** The delay before the next attempt. Fails with the error if there must be no retry. */
 const retryDelay = (
   error: GPTalkError,
   retry: number,
@@ -61,7 +61,7 @@ const retryDelay = (
 /** @internal */
 export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError>): Exchange => {
   let attempt: Attempt.Attempt | undefined
-  /** Replaced as the call goes on: not begun, before the first delta, and then that of the attempt itself. */
+  /** Replaced as the call goes on: none at first, then one that retries, then the attempt's own. */
   let pull: Pull | undefined
   let count = 0
   let delay: Effect.Effect<void> = Effect.void
@@ -84,7 +84,7 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
             delay = Effect.sleep(time)
             return Effect.zipRight(Telemetry.countRetry(error), release(Exit.fail(error)))
           }),
-          // A pull that is interrupted in between fails again the next time, and must not count as two retries.
+          // If interrupted here, the pull would fail again the next time, and count as two retries.
           Effect.uninterruptible,
           Effect.zipRight(firstDeltas(dependencies, call))
         )
@@ -113,15 +113,15 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
       })
   }))
 
-  // The first pull runs again if it was interrupted. The call goes on then, and must not begin a second time.
+  // If interrupted, the first pull runs again: the call must then go on, not begin a second time.
   const first: Next = Effect.suspend(() => pull?.() ?? Effect.zipRight(start, first))
 
   return {
     pull: () => pull?.() ?? first,
     close: (exit) =>
       Effect.suspend(() => {
-        // While nobody waits for a delta, a failure is not one of this call but of its consumer. It is reported
-        // elsewhere, and may hold text of the reply.
+        // While no pull is pending, a failure is the consumer's and not this call's. It is reported elsewhere, and may
+        // hold text of the reply.
         const isOwn = attempt === undefined || attempt.isPulled() || Telemetry.isInterruption(exit)
         return end(isOwn ? exit : Exit.void)
       })

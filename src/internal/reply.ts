@@ -1,5 +1,5 @@
 /**
- * Reads the body of the stream as batches of deltas. Its end is that of a complete reply, or an error.
+ * Reads the body of the stream as batches of deltas, until the reply is complete or fails.
  */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
@@ -19,7 +19,7 @@ type Deltas = ReadonlyArray<string> | undefined
 export type Next = Effect.Effect<Deltas, GPTalkError.GPTalkError>
 
 /**
- * Asks for the next deltas. The effect that it returns must be run before the next call.
+ * Asks for the next deltas. The returned effect must be run before the next call.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export type Pull = () => Next
 /** @internal */
 export interface Reply {
   readonly pull: Pull
-  /** Whether the consumer has asked for more and has not got it yet. */
+  /** Whether a pull of the consumer is pending. */
   readonly isPulled: () => boolean
   /** Whether the consumer has reached the end of the reply, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
@@ -52,7 +52,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
 
   const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: decoder.text.toWellFormed() })
 
-  /** From here on, what fails is the consumer. */
+  /** From here on, a failure is the consumer's. */
   const handOn = (deltas: Deltas): Next => {
     deadline.endPull()
     return Effect.succeed(deltas)
@@ -83,7 +83,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     const deltas: Array<string> = []
     for (const bytes of chunks) decoder.push(bytes, deltas)
     deltaCount += deltas.length
-    // Until the first delta has arrived, the wait for it goes on, whatever else arrives.
+    // Until the first delta arrives, the wait for it goes on, whatever else arrives.
     if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
     const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
@@ -129,7 +129,7 @@ export const toChannel = (pull: Pull): Channel.Channel<Chunk.Chunk<string>, unkn
     deltas === undefined ? Channel.void : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(deltas)), () => rest)
   const rest: Channel.Channel<Chunk.Chunk<string>, unknown, GPTalkError.GPTalkError> = Channel.suspend(() => {
     const next = pull()
-    // Deltas that are already there need no step of the fiber; a wait takes a dozen.
+    // Deltas that are already there take no step of the fiber; waiting takes a dozen.
     return isSuccess(next) ? emit(next.value) : Channel.flatMap(Channel.fromEffect(next), emit)
   })
   return rest

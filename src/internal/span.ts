@@ -7,14 +7,14 @@ import type * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
 
 /**
- * No stack trace, which would cost more than the span. Tools need the kind to draw which service calls which.
+ * No stack trace, which would cost more than the span. Tools need the kind to draw service maps.
  *
  * @internal
  */
 export const options = { captureStackTrace: false, kind: "client" } as const
 
 /**
- * Must run uninterruptibly until the span is stored where it will be ended, or an interruption leaves it open.
+ * Must be uninterruptible until the span is stored where it will be ended, or an interruption would leave it open.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * Telemetry of calls: span attributes by OpenTelemetry's conventions for generative AI, and metrics. Never content.
+ * Telemetry of calls: span attributes by OpenTelemetry's GenAI conventions, and metrics. Never content.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -22,11 +22,11 @@ const firstDelta = Metric.histogram(
   "Seconds from the start of a call to its first delta"
 )
 
-const retries = counter("gptalk_retries", "Retries, by the error before")
+const retries = counter("gptalk_retries", "Retries, by the retried error")
 
 const logins = counter("gptalk_logins", "Logins begun, by reason")
 
-const sessionUses = counter("gptalk_session_uses", "Uses of sessions that were kept")
+const sessionUses = counter("gptalk_session_uses", "Session uses that were kept")
 
 /** @internal */
 export const countLogin = (reason: string): Effect.Effect<void> =>
@@ -66,7 +66,7 @@ export const recordFirstDelta = (span: Tracer.Span, startTime: bigint, now: bigi
 export const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
 
-/** How a call ended that did not reach the end of its reply. */
+/** How a call without a complete reply ended. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return "stopped"
   if (isInterruption(exit)) return "interrupted"
@@ -85,7 +85,7 @@ export const recordEnd = (
   const isComplete = progress?.isComplete === true
   const outcome = isComplete ? "complete" : outcomeOf(exit)
   if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
-  // An interruption is not an error, and the status of the span does not say so either.
+  // An interruption is not an error, nor does the span status report it as one.
   else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
   return Effect.zipRight(
     Metric.update(deltas, progress?.deltas ?? 0),

@@ -1,6 +1,6 @@
 /**
- * The three requests, sent with the platform's `HttpClient`. Some features of the client are kept from them: it follows
- * no redirect and makes no spans, and a status that it takes for a failure is still an answer.
+ * The three requests, sent with the platform's `HttpClient`. Some features of the client are disabled: it follows no
+ * redirect and makes no spans, and a status that it treats as a failure is still an answer.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -91,8 +91,8 @@ const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Ef
   )
 
 /**
- * Turns a failure of the client into a response or an error of ours. A client may take a status for a failure: its
- * response is still an answer. A defect may hold the request, or quote it, which must not get out that way either.
+ * Turns a failure of the client into a response or an error of ours. A client may treat a status as a failure: the
+ * response is still an answer. A defect may hold or quote the request, which must not leak that way either.
  */
 const recover = (
   sent: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>,
@@ -117,9 +117,9 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // The `Scope` that this needs is in the context that `send` sets for the request.
   const execute = HttpClient.withScope(client).execute as HttpClient.HttpClient["execute"]
   const { origin, pathname, searchParams: urlParams } = settings.url
-  // Of the headers of the user, this one stays.
+  // `x-auth-timestamp` is computed per request, unless the user sets it.
   const { "x-auth-timestamp": _, ...defaults } = Protocol.defaultHeaders({ origin, now: 0 })
-  // Made once: making a request takes three times as long as changing one.
+  // Made once: making a request takes three times as long as modifying one.
   const base = HttpClientRequest.post(origin + pathname.replace(/\/+$/, ""), { headers: defaults, urlParams }).pipe(
     HttpClientRequest.setHeaders(settings.headers)
   )
@@ -131,13 +131,13 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const withJson = (request: HttpClientRequest.HttpClientRequest, json: unknown) =>
     HttpClientRequest.bodyText(request, JSON.stringify(json), headers["content-type"])
 
-  /** If the caller has turned tracing off, the span has no id to send. */
+  /** If the caller has disabled tracing, the span has no id to send. */
   const traceOf = (span: Tracer.AnySpan | undefined) =>
     settings.propagateTrace && span?._tag === "Span" && span.spanId !== "noop" ? HttpTraceContext.toHeaders(span) : {}
 
-  // The fiber gets another context for the request, and its own back when the request ends, in whatever way. Only the
-  // request itself and what reads its answer can be interrupted, so this needs no finalizer, which would take half as
-  // long as the request.
+  // The fiber gets another context for the request, and its own back however the request ends. Only the request itself
+  // and the reading of its answer can be interrupted, so this needs no finalizer, which would take half as long as the
+  // request.
   const send = <A>(
     outgoing: Outgoing,
     bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body,
