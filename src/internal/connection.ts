@@ -20,7 +20,7 @@ interface NodeSocket {
 const isNodeSocket = (value: unknown): value is NodeSocket =>
   Predicate.hasProperty(value, "on") && Predicate.hasProperty(value, "destroyed")
 
-/** None of a web request, nor of an adapter that has no real connection. */
+/** `undefined` for a web request, and for an adapter without a real connection. */
 const socketOf = ({ source }: HttpServerRequest.HttpServerRequest): NodeSocket | undefined =>
   Predicate.hasProperty(source, "socket") && isNodeSocket(source.socket) ? source.socket : undefined
 
@@ -29,8 +29,8 @@ const isUpgrade = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
 
 /**
  * Refuses an upgrade request, which curl sends with `--http2`, and Java's client by default. If the server listens for
- * upgrades, Node detaches the connection, with the body unread. It would stay open until the client closes it, also
- * when the server ends, and without a listener an error of it would end the process.
+ * upgrades, Node detaches the connection, with the body unread. The connection would stay open until the client closes
+ * it, even past the server's end, and an error on it without a listener would crash the process.
  *
  * @internal
  */
@@ -41,7 +41,7 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
     if (socket === undefined || !isUpgrade(request)) return Effect.void
     socket.on("error", () => {})
     for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
-    // What is not read when the connection is closed makes the client see a reset instead of the answer.
+    // If data is unread when the connection closes, the client sees a reset instead of the answer.
     socket.resume()
     return new ErrorAnswer({ code: 400, msg: "upgrades are not supported: send no upgrade header" })
   }
@@ -49,7 +49,7 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
 
 const runningOf = new WeakMap<NodeSocket, Running.Running>()
 
-/** What to interrupt when the connection closes. It has one listener, however many requests come on it. */
+/** The fibers to interrupt when the connection closes. One listener serves all requests of a connection. */
 const runningOn = (socket: NodeSocket): Running.Running => {
   const known = runningOf.get(socket)
   if (known !== undefined) return known
@@ -67,8 +67,7 @@ const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
 }
 
 /**
- * Interrupts the channel when the connection closes. Of pipelined requests, Node reports only for the first that its
- * client has disconnected.
+ * Interrupts the channel when the connection closes. Node reports that only to the first of pipelined requests.
  *
  * @internal
  */
@@ -84,7 +83,7 @@ export const channel = <A>(
   })
 
 /**
- * Interrupts the effect when the connection closes. Node does not report that to a request that has its answer.
+ * Interrupts the effect when the connection closes. Node does not report that to an answered request.
  *
  * @internal
  */

@@ -25,13 +25,13 @@ export interface Answer {
   readonly body: Stream.Stream<Uint8Array, Error>
 }
 
-/** A fault of an answer's body, after a number of pieces: a piece is one frame, or the whole of a JSON body. */
+/** A fault after some pieces of an answer's body: a piece is one frame, or a whole JSON body. */
 type BodyFault = Extract<Fault, { readonly after: number }>
 
 const utf8 = new TextEncoder()
 const lineFeed = 10
 
-/** An error of the shape that Node gives it. */
+/** An error in Node's shape. */
 const networkError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
 /** @internal */
@@ -81,14 +81,14 @@ const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerRespon
  */
 export const make = Effect.fnUntraced(function*(routes: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>) {
   const app = yield* HttpLayerRouter.toHttpEffect(routes).pipe(
-    // Or else the router would be that of the program, and the routes stand beside its own.
+    // Otherwise the routes would be added to the program's own router.
     Effect.provideServiceEffect(Layer.CurrentMemoMap, Layer.makeMemoMap)
   )
   return (request: HttpClientRequest.HttpClientRequest, url: URL): Effect.Effect<Answer, never, Scope.Scope> =>
     app.pipe(
       Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 404 }))),
       Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(toWebRequest(request, url))),
-      // The routes run in the caller's fiber, but what they set and note is not for the caller.
+      // The routes run in the caller's fiber, but must not change its logger setting or its span.
       Effect.locally(HttpMiddleware.loggerDisabled, true),
       Effect.mapInputContext((context: Context.Context<Scope.Scope>) => Context.omit(Tracer.ParentSpan)(context)),
       Effect.map(toAnswer)
@@ -96,7 +96,7 @@ export const make = Effect.fnUntraced(function*(routes: Layer.Layer<never, never
 })
 
 /**
- * Keeps the scope of a request open until the body of its answer has been read, or the request is aborted, as a server
+ * Keeps the scope of a request open until the body of its answer has been read or the request is aborted, as a server
  * on a network does.
  *
  * @internal
@@ -155,8 +155,8 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
 
 /**
  * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
- * and on an error would lose what is not read yet. It runs once: like a body on a network, it is there for the first
- * who reads it, and only a text that was read stays.
+ * and on an error would lose what is not read yet. Like a body on a network, it can be read once; only `text` is then
+ * kept.
  *
  * @internal
  */

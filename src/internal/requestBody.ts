@@ -35,7 +35,7 @@ export interface Options {
   readonly maxSize: number
   /** Requests whose bodies are being read. */
   readonly running: Running.Running
-  /** The scope in which bodies still come that nobody waits for any more. */
+  /** The scope in which the rest of an unneeded body is received. */
   readonly scope: Scope.Scope
 }
 
@@ -68,12 +68,12 @@ const isNodeSource = (source: unknown): source is NodeSource =>
 /** How much of a body that is too large is still read, as a multiple of the limit. */
 const discardFactor = 4
 
-/** How long a client that sends still more is kept waiting, unread, before it is disconnected. */
+/** How long a client that sends even more is left unread before it is disconnected. */
 const grace = "1 second"
 
 /**
- * Lets the rest of a body come that nobody waits for any more. It is not cut off at once: there is still an answer to
- * send on its connection. At the end of the server it is, which would wait for it.
+ * Receives the rest of a body that is no longer needed. It is not cut off at once, as its connection still has to send
+ * an answer, but it is when the server ends, which would otherwise wait for it.
  */
 const leaveBehind = (
   source: NodeSource,
@@ -98,7 +98,7 @@ const leaveBehind = (
     )
   })
 
-/** The text of a body; nothing of it is kept once it is too large. */
+/** The text of a body, dropped once it is too large. */
 class BodyText {
   readonly #decoder = new TextDecoder()
   #text = ""
@@ -121,10 +121,10 @@ class BodyText {
 }
 
 /**
- * Reads a body by the events of Node: the platform's `text` and `stream` take longer by the time of dozens of frames,
- * and by ten times as long for each chunk.
+ * Reads a body by Node's events: the platform's `text` and `stream` take longer by the time of dozens of frames, and by
+ * ten times as long for each chunk.
  *
- * A body that is too large is answered at once, but read on for a while: if the connection were closed while the client
+ * A body that is too large is answered at once, but still read for a while: if the connection closed while the client
  * still sends, the client would see a reset instead of the answer.
  */
 const readNode = (
@@ -138,7 +138,7 @@ const readNode = (
     const body = new BodyText(maxSize)
     const refuse = () => resume(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
     source.on("data", (chunk) => {
-      // Other code may have given it an encoding.
+      // Other code may have set an encoding.
       body.add(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
       if (body.isTooLarge) refuse()
       if (body.size > maxSize * discardFactor) source.pause()
@@ -149,7 +149,7 @@ const readNode = (
     return rest
   })
 
-/** Reads a body by its stream, which ends when there is too much of it. */
+/** Reads a body by its stream, which is stopped when it is too large. */
 const readStream = (
   request: HttpServerRequest.HttpServerRequest,
   { maxSize }: Options
@@ -157,7 +157,7 @@ const readStream = (
   Effect.suspend(() => {
     if (saysTooLarge(request, maxSize)) return tooLarge(maxSize)
     const body = new BodyText(maxSize)
-    // A stream that fails has its failure logged, which may hold the request.
+    // A failed stream has its failure logged, which may hold the request.
     let isBroken = false
     return request.stream.pipe(
       Stream.catchAllCause(() => Stream.execute(Effect.sync(() => isBroken = true))),
@@ -180,15 +180,15 @@ const isTaken = (source: unknown): boolean =>
     ? source.bodyUsed === true
     : Predicate.hasProperty(source, "readableFlowing") && source.readableFlowing !== null
 
-/** Resumes when everything has run that waits for no event from outside. */
+/** Resumes once everything that waits for no outside event has run. */
 const nextTurn = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void))
   return Effect.sync(() => clearTimeout(timer))
 })
 
 /**
- * If middleware has read the body with the platform's `text`, it is still there. If it was read in another way, nothing
- * is left of it, and on Node `text` would wait forever.
+ * If middleware has read the body with the platform's `text`, that still returns it. If the body was read in another
+ * way, it is gone, and on Node `text` would wait forever.
  */
 const readTaken = (
   request: HttpServerRequest.HttpServerRequest,

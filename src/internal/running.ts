@@ -1,6 +1,6 @@
 /**
- * Fibers that are interrupted together: by the end of the server, which would wait for its requests to end, or by that
- * of a connection.
+ * Fibers that are interrupted together: when the server ends, which would wait for its requests, or when a connection
+ * closes.
  */
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ export class Running {
     }
   }
 
-  /** Interrupts all fibers, and those that come later. */
+  /** Interrupts all fibers, and those that enter later. */
   end(interruptor: FiberId.FiberId): void {
     this.#interruptor = interruptor
     for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(interruptor)
@@ -32,7 +32,7 @@ export class Running {
 }
 
 /**
- * Ends with its scope, which waits for the fibers that run then.
+ * Ends with its scope, which waits for the fibers still running.
  *
  * @internal
  */
