@@ -9,7 +9,7 @@ import type { GPTalkError, Step } from "../GPTalkError.js"
 import * as Protocol from "../Protocol.js"
 
 /**
- * Which method of which module failed, as every `AiError` says it.
+ * Which method of which module failed, as each `AiError` reports it.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ export interface Origin {
   readonly method: string
 }
 
-/** The request without its headers, its body and its query: they hold the tokens and the prompt. */
+/** The request without headers, body and query: these hold the tokens and the prompt. */
 const requestOf = (step: Step): typeof AiError.HttpRequestDetails.Type => ({
   method: step === "stream" ? "GET" : "POST",
   url: Protocol.paths[step],
@@ -52,7 +52,7 @@ export const fromGPTalkError = (origin: Origin) => (error: GPTalkError): AiError
     case "RateLimitError":
       return fromStatus(error.step, 429, error.retryAfter)
     case "ServiceError":
-      // With a 2xx status, only the text of the service says what is wrong.
+      // With a 2xx status, only the service's text says what is wrong.
       return error.status >= 200 && error.status < 300
         ? new AiError.UnknownError({ ...origin, description, cause: error })
         : fromStatus(error.step, error.status, error.retryAfter)

@@ -7,17 +7,17 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
 
-/** How many objects of one reply are tried, and how many that are not closed. Each of these is scanned to the end. */
+/** How many objects of a reply are tried, and how many unclosed ones. Each unclosed one is scanned to the end. */
 const mostTries = 5000
 const mostUnclosed = 10
 
-/** Where an object opens, with a field or without any: other braces, of code or formulas, go on in another way. */
+/** Where an object opens, empty or with a field. The braces of code or formulas are followed by something else. */
 const opening = /\{\s*(?:\}|\/[/*]|"(?:[^"\\\n]|\\.){0,2000}"\s*:)/g
 
 /** What comes before an object within another: the name of a field, or the elements of an array. */
 const within = /(?:"\s*:|[,[])\s*$/
 
-/** A code fence, with what is in it. */
+/** A code fence and its content. */
 const fence = /(?:^|\n)[ \t]*```[^\n`]*\n([^]*?)\n[ \t]*```/g
 
 /** The index after the last brace of the object that opens at `from`; -1 if it is not closed. */
@@ -53,7 +53,7 @@ const parse = (source: string): Either.Either<Found, string> =>
 
 const controls: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
-/** Models also write as in code: a comma after the last field, a line break or a tab within a string. */
+/** Models may also write trailing commas, and raw line breaks and tabs within strings. */
 const mend = (source: string): string => {
   let isString = false
   return source.replace(/\\[^]|["\n\r\t]|,(?=\s*[}\]])/g, (match) => {
@@ -64,8 +64,8 @@ const mend = (source: string): string => {
 }
 
 /**
- * The JSON objects of the text, in order, or what is wrong with one. An object within another is none of them: in a
- * reply that is cut off, it is only a part of what was asked for.
+ * The JSON objects of the text, in order, or what is wrong with one. Nested objects are left out: in a reply that is
+ * cut off, one is only a part of what was asked for.
  */
 function* objectsIn(text: string): Generator<Either.Either<Found, string>> {
   let unclosed = 0
@@ -103,7 +103,7 @@ const isEmpty = (value: unknown): boolean => Object.keys(Object(value)).length =
 
 /**
  * The source of the first object that the schema decodes, or why there is none, without quoting a value of the reply.
- * An object that says nothing, since it is empty or has no field of the schema, counts only if there is no other.
+ * An object that is empty, or has no field of the schema, counts only if there is no other.
  *
  * `LanguageModel` decodes the source again. That must not fail, as its error would quote the reply.
  *
@@ -126,7 +126,7 @@ export const findObject = Effect.fnUntraced(function*<R>(
   for (const found of objectsOf(text)) {
     if (++tries > mostTries) break
     const tried = yield* Effect.flatMap(found, decode).pipe(
-      // A transformation of the program may throw, and what is nested too deep makes any schema do so.
+      // A transformation of the program may throw, as does any schema on a value that is nested too deep.
       Effect.catchAllDefect((defect) =>
         Effect.fail(`decoding it throws ${Predicate.isError(defect) ? defect.name : "a value that is not an error"}`)
       ),

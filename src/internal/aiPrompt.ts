@@ -34,7 +34,7 @@ const messageOf = (message: Prompt.Message): Either.Either<ReadonlyArray<Message
       (texts) => texts.flat().length === 0 ? [] : [{ role: message.role, content: texts.flat().join("\n") }]
     )
 
-/** Effect's message says in several lines which field it is. */
+/** Effect's message takes several lines to name the field. */
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ")
 
