@@ -30,12 +30,16 @@ const used = () => {
   return { used: heapUsed + external, rss }
 }
 
-const open = (prompt: string, deltas: number): Promise<void> =>
+/** One that has been read up to its text, which only its end is to follow. */
+const open = (prompt: string, text: string, onEnd: () => void): Promise<void> =>
   new Promise((resolve, reject) => {
-    let count = 0
-    client.reply(prompt, () => {
-      if (++count === deltas) resolve()
-    }).then(() => reject(new Error("the reply has ended")), reject)
+    // Where the text is, and not what came: what is held here is measured too.
+    let length = 0
+    client.reply(prompt, (delta) => {
+      if (!text.startsWith(delta, length)) reject(new Error("the text is another one"))
+      length += delta.length
+      if (length === text.length) resolve()
+    }).finally(onEnd).then(() => reject(new Error("the reply has ended")), reject)
   })
 
 answer({
@@ -76,13 +80,17 @@ answer({
   /** What each of so many replies takes that are open, all their deltas read. */
   hold: async ({ count, frames }: { readonly count: number; readonly frames: number }): Promise<Memory> => {
     const prompt = Prompt.make(frames, "held")
+    const { text } = Script.of(frames)
     const wave = 50
-    const openWave = (size: number) => Promise.all(Array.from({ length: size }, () => open(prompt, frames)))
+    let ended = 0
+    const openOne = () => open(prompt, text, () => ended++)
+    const openWave = (size: number) => Promise.all(Array.from({ length: size }, openOne))
     await openWave(wave)
     const before = used()
     for (let index = 0; index < count; index += wave) await openWave(Math.min(wave, count - index))
     await new Promise((resolve) => setTimeout(resolve, 100))
     const after = used()
+    if (ended > 0) throw new Error("a reply has ended that was to stay open")
     return { used: (after.used - before.used) / count, rss: (after.rss - before.rss) / count }
   }
 })
