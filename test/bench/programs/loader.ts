@@ -1,5 +1,6 @@
 /**
- * Asks a server for replies and reads them with as little work as can be: only the last frame is looked at.
+ * Asks a server for replies and reads them with as little work as can be: of all but the last frame, only the length is
+ * looked at.
  */
 import * as Undici from "@effect/platform-node/Undici"
 import { type Load, repliesOf } from "../clients/client.js"
@@ -22,11 +23,16 @@ const lastContent = (body: Buffer): string => {
   return (JSON.parse(line.slice("data: ".length)) as { readonly content: string }).content
 }
 
+const scriptOf = (prompt: string) => Script.of(Prompt.parse(prompt).frames)
+
 const replies = repliesOf(async (prompt, onDelta) => {
   const { body } = await Undici.request(url + await ask(prompt), { headers: headersOf(url), dispatcher })
   const chunks: Array<Buffer> = []
   for await (const chunk of body) chunks.push(chunk as Buffer)
-  onDelta(lastContent(Buffer.concat(chunks)))
+  const whole = Buffer.concat(chunks)
+  // A frame for each delta: a server that left some out would have less to do.
+  if (whole.length !== scriptOf(prompt).bytes.length) throw new Error("the frames are others")
+  onDelta(lastContent(whole))
 })
 
 answer({
@@ -35,7 +41,7 @@ answer({
 
   /** Replies a second. */
   load: async (load: Load): Promise<number> => {
-    const { text } = Script.of(Prompt.parse(load.prompt).frames)
+    const { text } = scriptOf(load.prompt)
     const before = performance.now()
     const texts = await replies(load)
     const seconds = (performance.now() - before) / 1000
