@@ -14,7 +14,6 @@ export const titles: Record<Name, string> = {
 }
 
 export interface Network<N extends Name> {
-  readonly names: ReadonlyArray<N>
   readonly client: (name: N) => Program
   readonly stop: () => Promise<void>
 }
@@ -29,7 +28,6 @@ export const connect = async <N extends Name>(
   const url = await server.ask<string>("listen", frames)
   const clients = new Map(names.map((name) => [name, programs.start("client", name, url)]))
   return {
-    names,
     client: (name) => clients.get(name)!,
     stop: async () => {
       await Promise.all([...clients.values()].map((client) => client.stop()))

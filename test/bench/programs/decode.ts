@@ -23,6 +23,5 @@ answer({
     const before = cpuMillis()
     for (let index = 0; index < count; index++) await once(decoders[decoder], chunks, script.text)
     return (cpuMillis() - before) / count
-  },
-  size: (frames: number): number => Script.of(frames).bytes.length
+  }
 })

@@ -39,15 +39,11 @@ const server = Http.createServer(async (request, response) => {
 })
 server.keepAliveTimeout = 600_000
 
-let connections = 0
-server.on("connection", () => connections++)
-
 answer({
   listen: async (frames: ReadonlyArray<number>): Promise<string> => {
     frames.forEach(Script.of)
     server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 })
     await once(server, "listening")
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  },
-  connections: () => connections
+  }
 })
