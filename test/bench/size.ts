@@ -3,7 +3,6 @@
  */
 import * as Esbuild from "esbuild"
 import { execFile } from "node:child_process"
-import { existsSync } from "node:fs"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
@@ -15,11 +14,11 @@ import { interleave, spread } from "./stats.js"
 const root = new URL("../../", import.meta.url)
 const source = (name: string) => fileURLToPath(new URL(`src/${name}.ts`, root))
 
-const bundle = async (module: string, minify: boolean) => {
+const bundle = async (module: string) => {
   const { metafile, outputFiles } = await Esbuild.build({
     entryPoints: [source(module)],
     bundle: true,
-    minify,
+    minify: true,
     write: false,
     metafile: true,
     packages: "external",
@@ -33,13 +32,19 @@ const bundle = async (module: string, minify: boolean) => {
   }
 }
 
-const modules = ["index", "GPTalkServer", "GPTalkLanguageModel", "GPTalkTest", "NodeProxy"].filter((name) =>
-  existsSync(source(name))
-)
+const modules = [
+  "index",
+  "GPTalkServer",
+  "Responder",
+  "GPTalkLanguageModel",
+  "ResponderLanguageModel",
+  "GPTalkTest",
+  "NodeProxy"
+]
 
 const sizes = async (): Promise<string> => {
   const rows = await Promise.all(modules.map(async (module) => {
-    const { code } = await bundle(module, true)
+    const { code } = await bundle(module)
     const name = module === "index" ? "`effect-gptalk`" : `\`effect-gptalk/${module}\``
     return [name, number(code.length / 1024), number(gzipSync(code, { level: 9 }).length / 1024)]
   }))
@@ -58,14 +63,19 @@ const starts = async (rounds: number): Promise<string> => {
   const cache = new URL("node_modules/.cache/", root)
   await mkdir(cache, { recursive: true })
   const directory = await mkdtemp(fileURLToPath(new URL("bench-", cache)))
-  const built = fileURLToPath(new URL("dist/index.js", root))
-  const { code, peers } = await bundle("index", false)
+  // File by file, as the package has it. What `npm run build` has left may be of another day.
+  await Esbuild.build({
+    entryPoints: [`${fileURLToPath(new URL("src", root))}/**/*.ts`],
+    outdir: directory,
+    format: "esm"
+  })
+  await writeFile(`${directory}/package.json`, JSON.stringify({ type: "module" }))
+  const { peers } = await bundle("index")
   const files = {
-    "its peers alone": `${directory}/peers.mjs`,
-    "`effect-gptalk`, with its peers": existsSync(built) ? built : `${directory}/index.mjs`
+    "its peers alone": `${directory}/peers.js`,
+    "`effect-gptalk`, with its peers": `${directory}/index.js`
   }
-  await writeFile(`${directory}/peers.mjs`, peers.map((path) => `import "${path}"\n`).join(""))
-  await writeFile(`${directory}/index.mjs`, code)
+  await writeFile(files["its peers alone"], peers.map((path) => `import "${path}"\n`).join(""))
   const names = Object.keys(files) as Array<keyof typeof files>
   const millis = await interleave(rounds, names, (name) => importMillis(files[name]))
   await rm(directory, { recursive: true })
