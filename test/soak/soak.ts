@@ -1,6 +1,6 @@
 /**
  * The long forms of what `test/Bounds.test.ts` looks at in short, for each client: minutes, not seconds. A word on the
- * command line picks one client.
+ * command line picks a client.
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -42,8 +42,15 @@ const soak = (name: string, client: Load.Client) =>
     yield* report(`${name}, a frame of 10 MB`, length > 10 * megabyte - 100, `${length} characters`)
   })
 
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !Object.hasOwn(clients, name))
+if (unknown.length > 0) {
+  console.error(`There is no client ${unknown.join(", ")}; there are ${Object.keys(clients).join(", ")}.`)
+  process.exit(1)
+}
+
 const program = Effect.forEach(
-  Object.entries(clients).filter(([name]) => process.argv.length < 3 || process.argv.includes(name)),
+  Object.entries(clients).filter(([name]) => names.length === 0 || names.includes(name)),
   ([name, client]) =>
     Effect.flatMap(Load.leftovers(soak(name, client)), (left) =>
       report(
