@@ -24,7 +24,7 @@ const { values } = parseArgs({
   }
 })
 const names = values.only.split(",")
-const unknown = names.filter((name) => !(name in parts))
+const unknown = names.filter((name) => !Object.hasOwn(parts, name))
 if (unknown.length > 0) {
   console.error(`There is no part ${unknown.join(", ")}; there are ${Object.keys(parts).join(", ")}.`)
   process.exit(1)
