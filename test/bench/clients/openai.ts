@@ -1,4 +1,4 @@
-import { Stream } from "openai/streaming"
+import { Stream } from "openai/core/streaming"
 import { type Client, repliesOf } from "./client.js"
 import { fetched } from "./fetched.js"
 

@@ -1,4 +1,4 @@
-import { Stream } from "openai/streaming"
+import { Stream } from "openai/core/streaming"
 import type { Decoder } from "./index.js"
 import { responseOf } from "./response.js"
 
