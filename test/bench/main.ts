@@ -34,7 +34,7 @@ const start = performance.now()
 const log = (line: string) => console.error(`${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s  ${line}`)
 const programs = await Programs.build()
 try {
-  console.log(`${Report.machine()}\n`)
+  console.log(`${Report.machine()}\n\n${Report.versions()}\n`)
   if (values.short) console.log("The short form: everything once and cold, so the times say nothing.\n")
   for (const name of names) {
     console.log(Report.render(await parts[name]!({ programs, isShort: values.short, log })))

@@ -2,6 +2,7 @@
  * Results as Markdown. A target is met or missed in words only: no time fails a run.
  */
 import * as Arr from "effect/Array"
+import { readFileSync } from "node:fs"
 import * as Os from "node:os"
 import type { Spread } from "./stats.js"
 
@@ -72,6 +73,18 @@ const targetsTable = (targets: ReadonlyArray<Target>): string => {
     })
   )
 }
+
+const packages = ["effect", "@effect/platform", "undici", "openai", "@ai-sdk/provider-utils", "eventsource-parser"]
+
+const versionOf = (name: string): string => {
+  const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
+  const { version } = JSON.parse(readFileSync(file, "utf8")) as { readonly version: string }
+  return `${name} ${version}`
+}
+
+/** What was measured against what; `fetch` is the undici within Node. */
+export const versions = (): string =>
+  [...packages.map(versionOf), `\`fetch\` of undici ${process.versions["undici"]}`].join(", ")
 
 export const machine = (): string => {
   const cpus = Os.cpus()
