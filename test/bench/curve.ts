@@ -55,7 +55,8 @@ export const curve: Part = async ({ isShort, log, programs }) => {
   if (!isShort) await writeFile(new URL("cpu.svg", import.meta.url), Chart.render(points, Network.titles))
   return {
     title: "Growth",
-    note: "CPU milliseconds of a reply by its length, one at once; in brackets, CPU nanoseconds for each byte of it.",
+    note:
+      "CPU milliseconds that the process of the client takes for a reply, by its length, end to end, one at once; in brackets, CPU nanoseconds for each byte of it.",
     tables: [
       table(
         ["frames", "MB on the wire", ...names.map((name) => Network.titles[name])],

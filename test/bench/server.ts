@@ -52,7 +52,7 @@ export const server: Part = async ({ isShort, log, programs }) => {
   return {
     title: "Server",
     note:
-      `${concurrency} replies at once, read by a process that only looks at the last frame. Each server's turn begins with a second that does not count.`,
+      `${concurrency} replies at once, read by a process that only looks at the last frame. \`GPTalkServer\` gets all deltas from its responder at once, and writes what frames there are up to 64 KiB at a time; the one by hand writes each frame by itself. Each server's turn begins with a second that does not count.`,
     tables: [table(["", "frames a reply", "thousand frames a second", "CPU µs a frame"], rows)],
     targets
   }
