@@ -1,6 +1,6 @@
 import { HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream, TestClock } from "effect"
+import { Effect, Layer, type Scope, Stream, TestClock } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -81,6 +81,36 @@ it.scopedLive("a body that others have read before is a 400, and is not waited f
     assert.strictEqual((yield* TestServer.login(server)).status, 400)
   }))
 
+type Middleware = NonNullable<TestServer.Options["middleware"]>
+type Send = (path: string, init: RequestInit) => Effect.Effect<Response>
+
+const hosts: Readonly<Record<string, (middleware: Middleware) => Effect.Effect<Send, never, Scope.Scope>>> = {
+  "on Node": (middleware) =>
+    Effect.map(
+      TestServer.make({ maxBodySize: 1000, middleware }),
+      ({ url }) => (path, init) => Effect.promise(() => fetch(url + path, init))
+    ),
+  "in a web handler": (middleware) => {
+    const routes = Layer.provideMerge(middleware, GPTalkServer.layer({ maxBodySize: 1000 }))
+    return Effect.acquireRelease(
+      Effect.sync(() =>
+        HttpLayerRouter.toWebHandler(Layer.provide(routes, Responder.layer(Responder.echo)), { disableLogger: true })
+      ),
+      ({ dispose }) => Effect.promise(dispose)
+    ).pipe(
+      Effect.map(({ handler }) => (path, init) =>
+        Effect.promise(() => handler(new Request(`http://gptalk.test${path}`, init)))
+      )
+    )
+  }
+}
+
+const post = (send: Send, path: string, body: unknown, authorization = "") =>
+  Effect.flatMap(
+    send(path, { method: "POST", headers: { authorization }, body: JSON.stringify(body) }),
+    (response) => Effect.promise(async () => ({ status: response.status, body: JSON.parse(await response.text()) }))
+  )
+
 describe("a body that middleware has read", () => {
   const reading = (read: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<unknown, unknown>) =>
     HttpLayerRouter.middleware(
@@ -88,55 +118,47 @@ describe("a body that middleware has read", () => {
       { global: true }
     )
 
-  /** What is asked with `text`, and the status of a body that is larger than allowed. */
-  const exchange = Effect.fnUntraced(function*(send: (path: string, init: RequestInit) => Effect.Effect<Response>) {
-    const post = (path: string, body: unknown, authorization = "") =>
-      Effect.flatMap(
-        send(path, { method: "POST", headers: { authorization }, body: JSON.stringify(body) }),
-        (response) => Effect.promise(async () => ({ status: response.status, body: JSON.parse(await response.text()) }))
-      )
-    const { body: { data: { token } } } = yield* post(Protocol.paths.login, TestServer.loginBody)
-    const content = "🎉🎉"
-    const { status } = yield* post(Protocol.paths.text, { ...TestServer.textBody, content }, `Bearer ${token}`)
-    return [status, (yield* post(Protocol.paths.login, "🎉".repeat(250))).status]
-  })
-
-  describe.each(["text", "json"] as const)("with %s", (way) => {
-    const middleware = reading((request) => request[way])
-
-    it.scopedLive("is there for the routes on Node, within the same bound", () =>
-      Effect.gen(function*() {
-        const { url } = yield* TestServer.make({ maxBodySize: 1000, middleware })
-        assert.deepStrictEqual(yield* exchange((path, init) => Effect.promise(() => fetch(url + path, init))), [
-          200,
-          413
-        ])
-      }))
-
-    it.scopedLive("is there for the routes in a web handler, within the same bound", () =>
-      Effect.gen(function*() {
-        const routes = Layer.merge(GPTalkServer.layer({ maxBodySize: 1000 }), middleware)
-        const { handler } = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            HttpLayerRouter.toWebHandler(Layer.provide(routes, Responder.layer(Responder.echo)), {
-              disableLogger: true
-            })
-          ),
-          ({ dispose }) => Effect.promise(dispose)
-        )
-        assert.deepStrictEqual(
-          yield* exchange((path, init) =>
-            Effect.promise(() => handler(new Request(`http://gptalk.test${path}`, init)))
-          ),
-          [200, 413]
-        )
-      }))
+  describe.each(Object.entries(hosts))("%s", (_, host) => {
+    it.scopedLive.each(["text", "json"] as const)(
+      "with %s is there for the routes, within the same bound",
+      (way) =>
+        Effect.gen(function*() {
+          const send = yield* host(reading((request) => request[way]))
+          const { body: { data: { token } } } = yield* post(send, Protocol.paths.login, loginBody)
+          const body = { ...textBody, content: "🎉🎉" }
+          assert.strictEqual((yield* post(send, Protocol.paths.text, body, `Bearer ${token}`)).status, 200)
+          assert.strictEqual((yield* post(send, Protocol.paths.login, "🎉".repeat(250))).status, 413)
+        })
+    )
   })
 
   it.scopedLive("piece by piece is a 400, and is not waited for", () =>
     Effect.gen(function*() {
       const middleware = reading(({ stream }) => Stream.runDrain(stream))
       assert.strictEqual((yield* TestServer.login(yield* TestServer.make({ middleware }))).status, 400)
+    }))
+})
+
+describe("a body that middleware reads after the routes", () => {
+  const logging = (texts: Array<string>) =>
+    HttpLayerRouter.middleware(
+      (answer) =>
+        Effect.tap(answer, () =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) => text).pipe(
+            Effect.merge,
+            Effect.map((text) => texts.push(String(text)))
+          )),
+      { global: true }
+    )
+
+  it.scopedLive.each(Object.entries(hosts))("is there for it %s, or has failed", ([_, host]) =>
+    Effect.gen(function*() {
+      const texts: Array<string> = []
+      const send = yield* host(logging(texts))
+      assert.strictEqual((yield* post(send, Protocol.paths.login, loginBody)).status, 200)
+      assert.strictEqual((yield* post(send, Protocol.paths.login, "🎉".repeat(250))).status, 413)
+      assert.strictEqual(texts[0], JSON.stringify(loginBody))
+      assert.include(texts[1], "larger than 1000 bytes")
     }))
 })
 

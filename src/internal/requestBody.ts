@@ -1,6 +1,7 @@
 /**
  * Reads the body of a request within limits and validates it. An invalid one fails with an `ErrorAnswer`.
  */
+import { RequestError } from "@effect/platform/HttpServerError"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -203,6 +204,15 @@ const readTaken = (
   )
 }
 
+/**
+ * Middleware that asks for the text after this gets it: the source is read, and on Node the platform's `text` would
+ * wait forever.
+ */
+const keepText = (
+  request: HttpServerRequest.HttpServerRequest,
+  text: Effect.Effect<string, RequestError>
+): Effect.Effect<void> => Effect.sync(() => Object.defineProperty(request, "text", { value: text }))
+
 const readText = (
   request: HttpServerRequest.HttpServerRequest,
   options: Options
@@ -210,7 +220,10 @@ const readText = (
   const { source } = request
   if (isTaken(source)) return readTaken(request, options)
   const read = isNodeSource(source) ? readNode(source, request, options) : readStream(request, options)
-  return Running.effect(read, options.running)
+  return Effect.tapBoth(Running.effect(read, options.running), {
+    onSuccess: (text) => keepText(request, Effect.succeed(text)),
+    onFailure: ({ msg }) => keepText(request, new RequestError({ request, reason: "Decode", description: msg }))
+  })
 }
 
 /** @internal */
