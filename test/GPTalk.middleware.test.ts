@@ -1,7 +1,8 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from "effect"
+import { Context, Effect, Exit, Fiber, identity, Layer, Redacted, Stream, TestClock } from "effect"
+import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Http from "node:http"
 import { clients } from "./utils/clients.js"
@@ -58,6 +59,19 @@ const wrappedReply = (f: (stream: Bytes) => Bytes) => (client: HttpClient.HttpCl
 const shout = (stream: Bytes): Bytes =>
   Stream.map(stream, (bytes) => new TextEncoder().encode(new TextDecoder().decode(bytes).replaceAll("Hi", "HI")))
 
+class Shouting {
+  constructor(readonly original: HttpClientResponse.HttpClientResponse) {}
+  get status() {
+    return this.original.status
+  }
+  get headers() {
+    return this.original.headers
+  }
+  get stream() {
+    return shout(this.original.stream)
+  }
+}
+
 const withServer = <A, E>(use: (url: string) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(TestServer.make(), ({ url }) => use(url)))
 
@@ -80,6 +94,41 @@ describe("a client with middleware", () => {
             assert.strictEqual(yield* ask, "You said: Hi")
           }).pipe(gptalk(layer, reading, { url }))
         ))
+
+      it.live("that reads each answer in the background leaves the reply", () =>
+        withServer((url) =>
+          Effect.gen(function*() {
+            assert.strictEqual(yield* ask, "You said: Hi")
+          }).pipe(gptalk(layer, HttpClient.tap((response) => Effect.forkDaemon(response.text)), { url }))
+        ))
+
+      it.live("that reads the answers afterwards gets them", () =>
+        withServer((url) => {
+          const responses: Array<HttpClientResponse.HttpClientResponse> = []
+          return Effect.gen(function*() {
+            yield* ask
+            const answers = yield* Effect.forEach(responses.slice(0, 2), ({ json }) => json)
+            assert.hasAllKeys((answers as ReadonlyArray<{ data: object }>)[0]?.data, ["token", "expires_at"])
+            assert.hasAllKeys((answers as ReadonlyArray<{ data: object }>)[1]?.data, ["token"])
+          }).pipe(gptalk(layer, HttpClient.tap((response) => Effect.sync(() => responses.push(response))), { url }))
+        }))
+
+      it.live("that answers a login from its cache is heard twice", () =>
+        withServer((url) => {
+          let cached: HttpClientResponse.HttpClientResponse | undefined
+          const caching = (client: HttpClient.HttpClient) =>
+            HttpClient.transformResponse(client, (response) =>
+              Effect.suspend(() =>
+                cached === undefined
+                  ? Effect.tap(response, (response) => Effect.sync(() => cached = response))
+                  : Effect.succeed(cached)
+              ))
+          return Effect.gen(function*() {
+            const auth = yield* Auth.Auth
+            const [first, second] = [yield* auth.withToken(Effect.succeed), yield* auth.withToken(Effect.succeed)]
+            assert.strictEqual(Redacted.value(first), Redacted.value(second))
+          }).pipe(Effect.provide(Layer.provide(Auth.layer({ url, usageLimit: 1 }), changed(layer, caching))))
+        }))
 
       it.scoped.each<readonly [number, string]>([
         [200, "ProtocolError: The service broke the protocol at login: expected JSON, found nothing."],
@@ -177,7 +226,15 @@ describe("a client with middleware", () => {
     readonly [string, (response: HttpClientResponse.HttpClientResponse) => HttpClientResponse.HttpClientResponse]
   >([
     ["below another change of it", (response) => Object.create(wrap(shout)(response)) as typeof response],
-    ["in place", (response) => Object.defineProperty(response, "stream", { value: shout(response.stream) })]
+    ["in place", (response) => Object.defineProperty(response, "stream", { value: shout(response.stream) })],
+    ["in a class of its own", (response) => new Shouting(response) as unknown as typeof response],
+    [
+      "as a text",
+      (response) =>
+        Object.defineProperty(response, "text", {
+          value: Effect.map(response.text, (text) => text.replaceAll("Hi", "HI"))
+        })
+    ]
   ])("that gives each web response a stream of its own %s is heard", ([_, change]) =>
     Effect.gen(function*() {
       assert.strictEqual(yield* ask, "HI!")

@@ -20,6 +20,8 @@ import type { GPTalkError } from "../GPTalkError.js"
 const lingerMillis = 250
 const lingerSize = 64 * 1024
 
+const utf8 = new TextEncoder()
+
 /** Also from another realm, such as the sandbox of a test. */
 const isBytes = (value: unknown): value is Uint8Array => Object.prototype.toString.call(value) === "[object Uint8Array]"
 
@@ -60,8 +62,9 @@ const fromNode = (readable: NodeReadable): Open => (sink) => {
   if (readable.errored) sink.fail(readable.errored)
   else if (readable.readableEnded) sink.end()
   else if (readable.destroyed) sink.close()
-  readable.on("data", (bytes) => {
-    if (sink.push(bytes) >= highWaterMark) readable.pause()
+  readable.on("data", (chunk) => {
+    // Other code that reads the body may have set an encoding.
+    if (sink.push(typeof chunk === "string" ? utf8.encode(chunk) : chunk) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
@@ -257,7 +260,7 @@ export class Body {
 
 /** A body that was already read, as by a client that logs it. The response still has it as text. */
 const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
-  Stream.map(Stream.fromEffect(response.text), (text) => new TextEncoder().encode(text))
+  Stream.map(Stream.fromEffect(response.text), (text) => utf8.encode(text))
 
 /** A property that is not inherited. */
 const own = (value: unknown, key: string): unknown =>
@@ -265,16 +268,16 @@ const own = (value: unknown, key: string): unknown =>
 
 /**
  * Finds the source of bytes in a response of the platform's clients. It is in `source`, of the response or of its
- * `original` if the platform made it interruptible: for undici and fetch the `body` of `source`, for `node:http`
- * `source` itself. A response that only inherits these properties, or has its own `stream`, was made by code that
- * provides its bytes in another way.
+ * `original` if the platform made it interruptible, which its `controller` shows: for undici and fetch the `body` of
+ * `source`, for `node:http` `source` itself. A response that only inherits these properties, or has its own `stream` or
+ * `text`, was made by code that provides its bytes in another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
-  const source = own(own(response, "original") ?? response, "source")
+  const source = own(own(response, "controller") === undefined ? response : own(response, "original"), "source")
   const body = Predicate.hasProperty(source, "body") ? source.body : source
-  if (!Object.hasOwn(response, "stream")) {
-    if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
-    if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
-  }
+  if (Object.hasOwn(response, "stream")) return fromStream(response.stream, runtime)
+  if (Object.hasOwn(response, "text")) return fromStream(textOf(response), runtime)
+  if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
+  if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
   return fromStream(response.stream, runtime)
 }
