@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -20,6 +20,17 @@ const refusing = (response: () => Response): MockClient.Handler => (received, in
     : MockClient.defaults.text(received, index)
 
 describe("Auth, refused by text", () => {
+  it.effect("heals the session for a client of another copy of the package", () => {
+    const client = MockClient.make({ text: refusing(() => new Response(null, { status: 401 })) })
+    return Effect.gen(function*() {
+      vi.resetModules()
+      const other = yield* Effect.promise(() => import("effect-gptalk/GPTalk"))
+      assert.notStrictEqual(other.GPTalk, GPTalk.GPTalk)
+      const layer = other.layerWithoutAuth().pipe(Layer.provide(Auth.layer()), Layer.provide(client.layer))
+      assert.strictEqual(yield* Effect.provide(other.generateText({ prompt: "Hi" }), layer), "Hello!")
+    })
+  })
+
   it.effect.each(
     [
       ["401", () => new Response(null, { status: 401 })],

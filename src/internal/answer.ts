@@ -85,7 +85,8 @@ const failure = Effect.fnUntraced(function*(answer: Answer): Effect.fn.Return<ne
   const { response, step } = answer
   const { status } = response
   if (step !== "stream" && (status === 401 || status === 403)) {
-    return yield* new GPTalkError.AuthenticationError({ step, status })
+    // Marked for an `Auth` of another copy of the package, to which its class says nothing.
+    return yield* markRefusal(new GPTalkError.AuthenticationError({ step, status }))
   }
   const retryAfter = Fault.parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   if (status === 429) return yield* new GPTalkError.RateLimitError({ step, retryAfter })
