@@ -90,7 +90,12 @@ const json = (text: string): unknown => Either.getOrElse(Json.parse(text), () =>
 export const options = {
   url: option("url"),
   model: option("model"),
-  headers: option("headers", json),
+  // A provider of nested values may have them as such.
+  headers: Config.zipWith(
+    option("headers", json),
+    Config.hashMap(Config.string(), variable("headers")),
+    (headers, nested) => headers ?? Object.fromEntries(nested)
+  ),
   usageLimit: option("usageLimit", json),
   retries: option("retries", json),
   timeouts: {
