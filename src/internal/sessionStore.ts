@@ -80,9 +80,12 @@ export class SessionStore {
   /** Counts a use of a session and keeps the request for one GET. Returns a stream token, or `undefined` if full. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     this.#forgetExpired(now)
-    const size = this.#waitingSize + sizeOf(request)
-    if (this.#streamTokens.size >= this.#options.maxStreamTokens || size > maxWaitingSize) return undefined
-    this.#waitingSize = size
+    if (!this.#hasRoom(request)) {
+      // The clock may have been set back, so that they do not expire in the order in which they were issued.
+      for (const [token, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.#take(token)
+      if (!this.#hasRoom(request)) return undefined
+    }
+    this.#waitingSize += sizeOf(request)
     const session = this.#unused.get(token) ?? this.#inUse.get(token)
     if (session !== undefined) {
       session.uses++
@@ -105,6 +108,11 @@ export class SessionStore {
       if (expiresAt >= now) return
       this.#take(token)
     }
+  }
+
+  #hasRoom(request: Responder.Request): boolean {
+    return this.#streamTokens.size < this.#options.maxStreamTokens &&
+      this.#waitingSize + sizeOf(request) <= maxWaitingSize
   }
 
   #take(token: string): StreamToken | undefined {

@@ -197,6 +197,14 @@ describe("SessionStore", () => {
       })
     })
 
+    it("takes the place of one that has ended, though one of before the clock was set back has not", () => {
+      const { login, store } = make({ maxStreamTokens: 2 })
+      const token = login()
+      store.accept(token, request, 1000)
+      store.accept(token, request, 0)
+      assert.isDefined(store.accept(token, request, 11))
+    })
+
     it("takes the place of one that has ended", () => {
       const { login, store } = make({ maxStreamTokens: 1 })
       const token = login()
