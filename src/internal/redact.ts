@@ -46,8 +46,9 @@ const hash = (text: string, at: number): number =>
   ((text.charCodeAt(at) << 10) ^ (text.charCodeAt(at + 3) << 5) ^ text.charCodeAt(at + 7)) & 0xffff
 
 /**
- * What must not be shown of the text: secrets that are shorter than a piece, and pieces of the longer ones. A prompt
- * may be thousands of times as long as the text, so it is scanned once, not searched for each piece of the text.
+ * What must not be shown: secrets that are shorter than a piece, and those pieces of longer ones that may be in the
+ * text. A prompt may be thousands of times as long as the text, so it is scanned once, not searched for each piece of
+ * the text.
  */
 const secretParts = (text: string, secrets: Iterable<string>): ReadonlySet<string> => {
   const hashes = new Uint8Array(0x10000)
@@ -56,9 +57,7 @@ const secretParts = (text: string, secrets: Iterable<string>): ReadonlySet<strin
   for (const secret of secrets) {
     if (secret.length < shortestPiece) parts.add(secret)
     for (let at = 0; at + shortestPiece <= secret.length; at++) {
-      if (hashes[hash(secret, at)] === 0) continue
-      const piece = secret.slice(at, at + shortestPiece)
-      if (text.includes(piece)) parts.add(piece)
+      if (hashes[hash(secret, at)] === 1) parts.add(secret.slice(at, at + shortestPiece))
     }
   }
   return parts
