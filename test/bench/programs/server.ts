@@ -1,5 +1,6 @@
 /**
- * A server that is measured: ours with a scripted `Responder`, or one written by hand.
+ * A server that is measured: ours, whose scripted `Responder` has all deltas at once or one by one, or one written by
+ * hand.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
@@ -18,9 +19,9 @@ import { handle } from "./handServer.js"
 
 const piecesOf = (prompt: string) => Script.pieces(Prompt.parse(prompt).frames)
 
-const makeOurs = async (): Promise<Http.Server> => {
+const makeOurs = async (toDeltas: (pieces: ReadonlyArray<string>) => Stream.Stream<string>): Promise<Http.Server> => {
   const server = Http.createServer()
-  const responder = Responder.make(({ prompt }) => Stream.fromIterable(piecesOf(prompt)))
+  const responder = Responder.make(({ prompt }) => toDeltas(piecesOf(prompt)))
   const layer = HttpLayerRouter.serve(GPTalkServer.layer(), { disableListenLog: true, disableLogger: true }).pipe(
     Layer.provide(Responder.layer(responder)),
     Layer.provide(NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" }))
@@ -36,9 +37,15 @@ const makeHand = async (): Promise<Http.Server> => {
   return server
 }
 
+const servers = {
+  ours: () => makeOurs(Stream.fromIterable),
+  oneByOne: () => makeOurs((pieces) => Stream.rechunk(Stream.fromIterable(pieces), 1)),
+  hand: makeHand
+}
+
 answer({
   listen: async (): Promise<string> => {
-    const server = await (process.argv[2] === "ours" ? makeOurs() : makeHand())
+    const server = await servers[process.argv[2] as keyof typeof servers]()
     server.keepAliveTimeout = 600_000
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   },
