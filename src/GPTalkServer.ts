@@ -13,6 +13,7 @@ import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -142,6 +143,9 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * `/api/chatgpt/` itself, and a path with a broken escape such as `/api/chatgpt/%zz`, match no route of this package
  * and get the router's own 404.
  *
+ * A responder runs in the context of the `stream` request: `Effect.serviceOption` finds its `HttpServerRequest`, and
+ * what middleware provides.
+ *
  * Each layer has its own sessions, in memory. Tokens come from the cryptographic random source of the platform.
  *
  * URLs of `stream`, which contain a token, stay out of the HTTP server's log and spans; spans of the responder join the
@@ -236,17 +240,20 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         Effect.sync(() => freeReplies--),
         () => Effect.sync(() => freeReplies++)
       )
-      const deltas = Stream.suspend(() => responder.respond(asked))
+      const context = yield* Effect.context<never>()
       // A span that middleware has opened takes precedence.
       const parent = Option.orElse(
-        yield* Effect.serviceOption(Tracer.ParentSpan),
+        Context.getOption(context, Tracer.ParentSpan),
         () => HttpTraceContext.fromHeaders(request.headers)
       )
-      const frames = toFrames(Option.match(parent, {
-        onNone: () => deltas,
-        onSome: (span) => Stream.provideService(deltas, Tracer.ParentSpan, span)
-      }))
-      const reply = Connection.channel(Running.channel(frames, replies), request)
+      const deltas = Stream.provideContext(
+        Stream.suspend(() => responder.respond(asked)),
+        Option.match(parent, {
+          onNone: () => context,
+          onSome: (span) => Context.add(context, Tracer.ParentSpan, span)
+        })
+      )
+      const reply = Connection.channel(Running.channel(toFrames(deltas), replies), request)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }

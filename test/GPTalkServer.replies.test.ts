@@ -1,5 +1,6 @@
+import { FetchHttpClient, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -24,7 +25,26 @@ const makeEndless = () => {
   return { seen, responder }
 }
 
+class User extends Context.Tag("User")<User, string>() {}
+
 describe("GPTalkServer", () => {
+  it.scopedLive("a responder finds its request, and what middleware provides for that", () =>
+    Effect.gen(function*() {
+      const responder = Responder.make(() =>
+        Stream.fromEffect(Effect.gen(function*() {
+          const user = yield* Effect.serviceOption(User)
+          const request = yield* Effect.serviceOption(HttpServerRequest.HttpServerRequest)
+          return `${Option.getOrNull(user)} asks with ${Option.getOrThrow(request).headers["x-mine"]}`
+        }))
+      )
+      const middleware = TestServer.aroundStream(Effect.provideService(User, "bob"))
+      const { url } = yield* TestServer.make({ responder, middleware })
+      const reply = GPTalk.generateText({ prompt: "Hi" }).pipe(
+        Effect.provide(Layer.provide(GPTalk.layer({ url, headers: { "x-mine": "7" } }), FetchHttpClient.layer))
+      )
+      assert.strictEqual(yield* reply, "bob asks with 7")
+    }))
+
   describe("a responder that fails ends the stream with an error frame and no [DONE]", () => {
     it.scoped("a typed failure", () =>
       Effect.gen(function*() {
