@@ -160,7 +160,7 @@ const prepare = (
         temperature: temperature ?? 0,
         ctx_msg_count: contextMessages ?? 3
       },
-      words: messages?.map(({ content }) => content) ?? []
+      contents: messages?.map(({ content }) => content) ?? []
     })
   })
 

@@ -131,7 +131,7 @@ export const decode = <A>(answer: Answer, decodeJson: Decode<A>): Effect.Effect<
       Either.flatMap(json, (json) => Either.mapLeft(decodeJson(json), describe)),
       (issue) => {
         const error = toError(answer, Either.getOrUndefined(json), issue)
-        const isRefusal = answer.step === "text" && Either.isRight(json) && Fault.isNothing(dataOf(json.right))
+        const isRefusal = answer.step === "text" && Either.isRight(json) && Fault.isEmptyValue(dataOf(json.right))
         return isRefusal ? markRefusal(error) : error
       }
     )

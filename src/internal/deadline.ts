@@ -46,7 +46,7 @@ export class Watchdog {
   wakeAt(time: number): void {
     if (time >= this.#wakesAt) return
     this.#stop()
-    this.#fiber = Effect.runFork(this.#look)
+    this.#fiber = Effect.runFork(this.#check)
   }
 
   #stop(): void {
@@ -54,12 +54,12 @@ export class Watchdog {
     this.#wakesAt = Infinity
   }
 
-  readonly #look: Effect.Effect<void> = Effect.suspend(() => {
+  readonly #check: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.now()
     this.#wakesAt = Infinity
-    for (const deadline of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, deadline.look(now))
+    for (const deadline of this.#calls) this.#wakesAt = Math.min(this.#wakesAt, deadline.check(now))
     if (this.#wakesAt === Infinity) return Effect.void
-    return Effect.flatMap(this.clock.sleep(Duration.millis(this.#wakesAt - now)), () => this.#look)
+    return Effect.flatMap(this.clock.sleep(Duration.millis(this.#wakesAt - now)), () => this.#check)
   })
 }
 
@@ -126,7 +126,7 @@ export class Deadline {
   }
 
   /** Reports a timeout if the deadline has passed. Returns when to check again. */
-  look(now: number): number {
+  check(now: number): number {
     const time = this.#time()
     // A deadline less than a microsecond away counts as passed: a number cannot hold today's time more exactly.
     if (time - now >= 1e-3 || this.#wait === undefined) return time

@@ -32,7 +32,7 @@ export interface Prepared {
   readonly dependencies: Attempt.Dependencies
   readonly question: Question
   /** The messages that the question was made of, since the service may quote a single one. */
-  readonly words: ReadonlyArray<string>
+  readonly contents: ReadonlyArray<string>
 }
 
 const longestRetryAfter = Duration.seconds(60)
@@ -100,9 +100,9 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
         Effect.map(() => Span.end(span, clock, exit))
       )
     Telemetry.annotateCall(span)
-    const { dependencies, question, words } = yield* prepared
+    const { contents, dependencies, question } = yield* prepared
     Telemetry.annotateRequest(span, question)
-    const secrets = new Secrets([question.content, question.prompt, ...words, ...dependencies.secrets])
+    const secrets = new Secrets([question.content, question.prompt, ...contents, ...dependencies.secrets])
     const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
       Effect.tap(firstDeltas(dependencies, call), (deltas) => {

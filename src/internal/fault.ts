@@ -6,7 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as GPTalkError from "../GPTalkError.js"
-import { quotes, redactor } from "./redact.js"
+import { containsSecret, redactor } from "./redact.js"
 import type { Secrets } from "./secrets.js"
 
 /** @internal */
@@ -16,18 +16,20 @@ export interface ServiceFault {
 }
 
 const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
-const nothing: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
+const emptyValues: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 
 /**
  * Whether a value is absent or empty, or all fields within it are.
  *
  * @internal
  */
-export const isNothing = (value: unknown): boolean =>
-  (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) => nothing.includes(one))
+export const isEmptyValue = (value: unknown): boolean =>
+  (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) =>
+    emptyValues.includes(one)
+  )
 
 const isError = (value: unknown): boolean =>
-  !isNothing(value) && !(Predicate.isRecord(value) && successCodes.includes(value["code"]))
+  !isEmptyValue(value) && !(Predicate.isRecord(value) && successCodes.includes(value["code"]))
 
 const isNonBlank = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
@@ -128,7 +130,7 @@ const mostCharacters = 1_000_000
  * @internal
  */
 export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean => {
-  const isQuoted = quotes(secrets)
+  const isQuoted = containsSecret(secrets)
   const seen = new Set<unknown>()
   let count = 0
   let length = 0

@@ -67,12 +67,12 @@ export class FrameDecoder {
   /** Why the last frame is unreadable, if no good one has followed. */
   #unreadable: string | undefined
   /** The first half of a surrogate pair at the end of `text`, not yet in a delta. */
-  #half = ""
+  #highSurrogate = ""
   readonly #shape = new FrameShape()
   /** The current line so far, without the beginning that repeats the shape. */
   #rest = new Bytes()
   /** The last complete line, if it is not a frame; empty once there was a good frame. */
-  #other: Uint8Array = nothing
+  #unframed: Uint8Array = nothing
   #isFirstLine = true
   readonly #maxFrameSize: number
 
@@ -83,7 +83,7 @@ export class FrameDecoder {
   /** For a body that has ended: the JSON error that it holds instead of frames, despite its content type. */
   get unframedFault(): Fault.ServiceFault | undefined {
     if (this.goodFrames > 0) return undefined
-    const line = this.#rest.length > 0 ? this.#rest.bytes.subarray(0, this.#rest.length) : this.#other
+    const line = this.#rest.length > 0 ? this.#rest.bytes.subarray(0, this.#rest.length) : this.#unframed
     return Fault.serviceFault(Either.getOrUndefined(Json.parse(new TextDecoder().decode(line))))
   }
 
@@ -183,7 +183,7 @@ export class FrameDecoder {
   /** What follows `data:` on the line; `undefined` if the line has no `data:`, or nothing meaningful after it. */
   #payload(line: Uint8Array): string | undefined {
     const match = this.#field(line)
-    this.#other = match === null && this.goodFrames === 0 ? line : nothing
+    this.#unframed = match === null && this.goodFrames === 0 ? line : nothing
     if (match === null) return undefined
     if (match[1] !== undefined) return Protocol.done
     try {
@@ -205,7 +205,7 @@ export class FrameDecoder {
       this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.#unreadable}` }
       return
     }
-    if (this.#half !== "") deltas.push("\ufffd")
+    if (this.#highSurrogate !== "") deltas.push("\ufffd")
     this.outcome = { _tag: "Done" }
   }
 
@@ -214,9 +214,9 @@ export class FrameDecoder {
     this.goodFrames++
     this.#unreadable = undefined
     this.text += tail
-    const text = this.#half + tail
-    this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
-    const delta = this.#half === "" ? text : text.slice(0, -1)
+    const text = this.#highSurrogate + tail
+    this.#highSurrogate = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
+    const delta = this.#highSurrogate === "" ? text : text.slice(0, -1)
     if (delta !== "") deltas.push(delta.toWellFormed())
   }
 }

@@ -27,14 +27,14 @@ const utf8 = new TextDecoder()
  * The text with its escapes decoded, and then those that this reveals, up to `depth` times. A secret and a quotation of
  * its quotation become the same.
  */
-const plain = (text: string, depth = 4): string => {
+const decodeEscapes = (text: string, depth = 4): string => {
   if (depth === 0 || !/[\\%&]/.test(text)) return text
   const next = text.replace(escapes, (all: string, decimal?: string, hex?: string, entity = "") => {
     if (all.startsWith("\\")) return JSON.parse(`"${all}"`) as string
     if (all.startsWith("%")) return utf8.decode(Uint8Array.from(all.slice(1).split("%"), (byte) => parseInt(byte, 16)))
     return entities[entity] ?? String.fromCodePoint(decimal === undefined ? parseInt(hex!, 16) : Number(decimal))
   })
-  return next === text ? text : plain(next, depth - 1)
+  return next === text ? text : decodeEscapes(next, depth - 1)
 }
 
 /** The text with one space for each run of spaces and control characters. A single space needs no replacing. */
@@ -90,11 +90,11 @@ const hide = (text: string, length: number, secrets: Iterable<string>): string =
  *
  * @internal
  */
-export const quotes = (secrets: ReadonlyArray<string>): (text: string) => boolean => {
+export const containsSecret = (secrets: ReadonlyArray<string>): (text: string) => boolean => {
   const known = secrets.filter((secret) => secret.length >= shortestPiece)
-  const decoded = known.map((secret) => plain(secret))
+  const decoded = known.map((secret) => decodeEscapes(secret))
   return (text) => {
-    const bare = plain(text)
+    const bare = decodeEscapes(text)
     return known.some((secret) => text.includes(secret)) || decoded.some((secret) => bare.includes(secret))
   }
 }
@@ -108,7 +108,7 @@ export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) =>
   let prepared: Readonly<Record<"known" | "forms", ReadonlyArray<string>>> | undefined
   const prepare = () => {
     const known = all()
-    return { known, forms: [...new Set([...known.map((secret) => onOneLine(plain(secret))), ...known])] }
+    return { known, forms: [...new Set([...known.map((secret) => onOneLine(decodeEscapes(secret))), ...known])] }
   }
   return (text) => {
     const { forms, known } = prepared ??= prepare()
@@ -116,9 +116,11 @@ export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) =>
     const start = text.slice(0, 3 * maxLength)
     // A secret that is cut off here may be too short to be recognized.
     const unreliable = start === text ? 0 : shortestPiece
-    const bare = onOneLine(plain(start))
+    const bare = onOneLine(decodeEscapes(start))
     // In a URL, a space may be a plus.
-    const inUrls = bare.includes("+") ? known.map((secret) => onOneLine(plain(secret).replaceAll(" ", "+"))) : []
+    const inUrls = bare.includes("+")
+      ? known.map((secret) => onOneLine(decodeEscapes(secret).replaceAll(" ", "+")))
+      : []
     const cleaner = hide(bare, bare.length - unreliable, [...forms, ...inUrls])
     // If the decoded text has no secret, the text keeps its escapes. But the text is searched too: what looks like an
     // escape may begin a secret.

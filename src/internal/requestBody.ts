@@ -67,16 +67,16 @@ const isNodeSource = (source: unknown): source is NodeSource =>
   Predicate.hasProperty(source, "readable") && source.readable === true && Predicate.hasProperty(source, "pause")
 
 /** How much of a body that is too large is still read, as a multiple of the limit. */
-const discardFactor = 4
+const drainFactor = 4
 
 /** How long a client that sends even more is left unread before it is disconnected. */
-const grace = "1 second"
+const disconnectDelay = "1 second"
 
 /**
  * Receives the rest of a body that is no longer needed. It is not cut off at once, as its connection still has to send
  * an answer, but it is when the server ends, which would otherwise wait for it.
  */
-const leaveBehind = (
+const drain = (
   source: NodeSource,
   request: HttpServerRequest.HttpServerRequest,
   { scope }: Options
@@ -85,7 +85,7 @@ const leaveBehind = (
     if (source.destroyed) return Effect.void
     const disconnect = Effect.sync(() => source.destroy())
     const rest = Effect.async<void>((resume) => {
-      const stopReading = () => resume(Effect.delay(disconnect, grace))
+      const stopReading = () => resume(Effect.delay(disconnect, disconnectDelay))
       if (source.isPaused()) stopReading()
       source.on("pause", stopReading)
       for (const event of ["end", "close"] as const) source.on(event, () => resume(Effect.void))
@@ -135,14 +135,14 @@ const readNode = (
 ): Effect.Effect<string, ErrorAnswer> =>
   Effect.async((resume) => {
     const { maxSize } = options
-    const rest = leaveBehind(source, request, options)
+    const rest = drain(source, request, options)
     const body = new BodyText(maxSize)
     const refuse = () => resume(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
     source.on("data", (chunk) => {
       // Other code may have set an encoding.
       body.add(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
       if (body.isTooLarge) refuse()
-      if (body.size > maxSize * discardFactor) source.pause()
+      if (body.size > maxSize * drainFactor) source.pause()
     })
     source.on("end", () => resume(Effect.succeed(body.end())))
     source.on("error", () => resume(Effect.fail(unreadable)))

@@ -45,19 +45,19 @@ export interface Sessions {
   /** In the order of their ids. */
   readonly all: ReadonlyArray<Session>
   /** The secrets of the latest 100 logins. */
-  readonly latest: ReadonlyArray<ReadonlyArray<string>>
+  readonly latestSecrets: ReadonlyArray<ReadonlyArray<string>>
 }
 
 /** @internal */
-export const empty: Sessions = { nextId: 0, all: [], latest: [] }
+export const empty: Sessions = { nextId: 0, all: [], latestSecrets: [] }
 
 /**
  * The secrets of all sessions and of the latest logins: a service may quote them to calls with another session.
  *
  * @internal
  */
-export const secrets = ({ all, latest }: Sessions): ReadonlyArray<string> =>
-  [...latest, ...all.map(({ secrets }) => secrets)].flat()
+export const secrets = ({ all, latestSecrets }: Sessions): ReadonlyArray<string> =>
+  [...latestSecrets, ...all.map(({ secrets }) => secrets)].flat()
 
 /** @internal */
 export interface Reservation {
@@ -119,7 +119,7 @@ export const reserve = (
       ? {
         nextId: sessions.nextId + 1,
         all: [...live, reserved],
-        latest: [...sessions.latest.slice(-99), session.secrets]
+        latestSecrets: [...sessions.latestSecrets.slice(-99), session.secrets]
       }
       : { ...sessions, all: live.map((other) => other === free ? reserved : other) }
   ]
