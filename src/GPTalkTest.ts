@@ -229,7 +229,7 @@ export const cutOff = (options?: { readonly after?: number | undefined }): Fault
 })
 
 /**
- * The response ends normally, for instance without `[DONE]`, after `after` frames of the reply, counted as for `stall`.
+ * The response ends normally after `after` frames of the reply, counted as for `stall`: without `[DONE]`, for instance.
  * Default 0.
  *
  * @since 0.1.0
