@@ -76,17 +76,6 @@ describe("GPTalk.layerConfig, each variable", () => {
     })
   })
 
-  it.effect("GPTALK_HEADERS may be an object where the provider has objects", () => {
-    const client = MockClient.make()
-    return Effect.gen(function*() {
-      yield* ask
-      assert.deepInclude(client.requests[0]!.headers, { "x-mine": "1", "accept-language": "en-US,en;q=0.9" })
-    }).pipe(
-      Effect.provide(Layer.provide(GPTalk.layerConfig(), client.layer)),
-      Effect.withConfigProvider(ConfigProvider.fromJson({ GPTALK_HEADERS: { "X-Mine": "1" } }))
-    )
-  })
-
   it.effect.each([["1", 6], ["2", 3], ["6", 1]] as const)("GPTALK_USAGE_LIMIT=%s", ([limit, logins]) => {
     const client = MockClient.make()
     return Effect.gen(function*() {

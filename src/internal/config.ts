@@ -90,12 +90,7 @@ const json = (text: string): unknown => Either.getOrElse(Json.parse(text), () =>
 export const options = {
   url: option("url"),
   model: option("model"),
-  // A provider of nested values may have them as such.
-  headers: Config.zipWith(
-    option("headers", json),
-    Config.hashMap(Config.string(), variable("headers")),
-    (headers, nested) => headers ?? Object.fromEntries(nested)
-  ),
+  headers: option("headers", json),
   usageLimit: option("usageLimit", json),
   retries: option("retries", json),
   timeouts: {
