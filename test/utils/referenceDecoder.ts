@@ -20,12 +20,15 @@ const split = (bytes: Uint8Array): { readonly lines: Array<Uint8Array>; readonly
   return { lines, last: bytes.slice(start) }
 }
 
-const payloadOf = (line: Uint8Array, isFirst: boolean): string | undefined | Error => {
+/** What ends the reply at once, with a line end or without one. */
+const done = Symbol("[DONE]")
+
+const payloadOf = (line: Uint8Array, isFirst: boolean): string | typeof done | undefined | Error => {
   const start = isFirst && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? 3 : 0
   const field = Array.from(line.slice(start, start + 5), (byte) => String.fromCharCode(byte)).join("")
   if (field !== "data:") return undefined
   const rest = Array.from(line.slice(start + 5, 32), (byte) => String.fromCharCode(byte)).join("")
-  if (/^[ \t]*\[DONE\]/.test(rest)) return "[DONE]"
+  if (/^[ \t]*\[DONE\]/.test(rest)) return done
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line.slice(start + 5)).trim()
     return text === "" || text.startsWith(":") ? undefined : text
@@ -49,11 +52,12 @@ export const decode = (bytes: Uint8Array): Reference => {
       if (!isLast) unreadable = true
       continue
     }
-    if (payload.startsWith("[DONE]")) {
+    if (payload !== done && isLast) continue
+    // Behind other blanks than spaces and tabs, it is one like any line.
+    if (payload === done || payload.startsWith("[DONE]")) {
       outcome = unreadable ? "Malformed" : "Done"
       continue
     }
-    if (isLast) continue
     let json: unknown
     try {
       json = JSON.parse(payload)
