@@ -240,18 +240,20 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         Effect.sync(() => freeReplies--),
         () => Effect.sync(() => freeReplies++)
       )
-      const context = yield* Effect.context<never>()
+      const requestContext = yield* Effect.context<never>()
       // A span that middleware has opened takes precedence.
       const parent = Option.orElse(
-        Context.getOption(context, Tracer.ParentSpan),
+        Context.getOption(requestContext, Tracer.ParentSpan),
         () => HttpTraceContext.fromHeaders(request.headers)
       )
-      const deltas = Stream.provideContext(
+      const context = Option.match(parent, {
+        onNone: () => requestContext,
+        onSome: (span) => Context.add(requestContext, Tracer.ParentSpan, span)
+      })
+      // Middleware may also provide something to the body of the response.
+      const deltas = Stream.mapInputContext(
         Stream.suspend(() => responder.respond(asked)),
-        Option.match(parent, {
-          onNone: () => context,
-          onSome: (span) => Context.add(context, Tracer.ParentSpan, span)
-        })
+        (bodyContext: Context.Context<never>) => Context.merge(bodyContext, context)
       )
       const reply = Connection.channel(Running.channel(toFrames(deltas), replies), request)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {

@@ -139,6 +139,18 @@ describe("a body that middleware has read", () => {
     }))
 })
 
+it.scopedLive.each<readonly [string, (request: HttpServerRequest.HttpServerRequest) => typeof request]>([
+  ["has a text of its own", (request) => Object.create(request, { text: { value: request.text } })],
+  ["is frozen", (request) => Object.freeze(request.modify({}))]
+])("a request that %s does no harm", ([_, change]) =>
+  Effect.gen(function*() {
+    const middleware = HttpLayerRouter.middleware(
+      Effect.updateService(HttpServerRequest.HttpServerRequest, change),
+      { global: true }
+    )
+    assert.strictEqual((yield* TestServer.login(yield* TestServer.make({ middleware }))).status, 200)
+  }))
+
 describe("a body that middleware reads after the routes", () => {
   const logging = (texts: Array<string>) =>
     HttpLayerRouter.middleware(

@@ -63,12 +63,7 @@ const readText = (
         for (const bytes of chunks) text.append(bytes, 0, bytes.length)
         return text.length > maxBodySize ? tooLarge() : body.read(handlers)
       },
-      onEnd: Effect.map(() => {
-        const value = utf8.decode(text.bytes.subarray(0, text.length))
-        // Its source is read, but a client that logs or caches answers may ask for the text again.
-        Reflect.defineProperty(response, "text", { value: Effect.succeed(value) })
-        return value
-      })
+      onEnd: Effect.map(() => utf8.decode(text.bytes.subarray(0, text.length)))
     }
     return body.read(handlers)
   })

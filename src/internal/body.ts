@@ -269,14 +269,13 @@ const own = (value: unknown, key: string): unknown =>
 /**
  * Finds the source of bytes in a response of the platform's clients. It is in `source`, of the response or of its
  * `original` if the platform made it interruptible, which its `controller` shows: for undici and fetch the `body` of
- * `source`, for `node:http` `source` itself. A response that only inherits these properties, or has its own `stream` or
- * `text`, was made by code that provides its bytes in another way.
+ * `source`, for `node:http` `source` itself. A response that only inherits these properties, or has its own `stream`,
+ * was made by code that provides its bytes in another way.
  */
 const sourceOf = (response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): Open => {
   const source = own(own(response, "controller") === undefined ? response : own(response, "original"), "source")
   const body = Predicate.hasProperty(source, "body") ? source.body : source
   if (Object.hasOwn(response, "stream")) return fromStream(response.stream, runtime)
-  if (Object.hasOwn(response, "text")) return fromStream(textOf(response), runtime)
   if (isWebStream(body)) return body.locked ? fromStream(textOf(response), runtime) : fromWeb(body)
   if (isNodeReadable(body)) return body.readableDidRead ? fromStream(textOf(response), runtime) : fromNode(body)
   return fromStream(response.stream, runtime)

@@ -155,8 +155,8 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
 
 /**
  * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
- * and on an error would lose what is not read yet. Like a body on a network, it can be read once; only `text` is then
- * kept.
+ * and on an error would lose what is not read yet. Like a body on a network, it can be read once; if that was as
+ * `text`, the text is kept.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
- * How `Auth` recognizes that the service refused a session: by the class of the error, or by a mark on another error.
- * The mark is a property: inside a span, `Effect.fail` passes a proxy of the error, so identity would not do.
+ * How `Auth` recognizes that the service refused a session: by the class of the error, or by a mark on it. The mark is
+ * a property: inside a span, `Effect.fail` passes a proxy of the error, so identity would not do.
  */
 import * as Predicate from "effect/Predicate"
 import { AuthenticationError } from "../GPTalkError.js"

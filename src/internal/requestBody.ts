@@ -205,13 +205,14 @@ const readTaken = (
 }
 
 /**
- * Middleware that asks for the text after this gets it: the source is read, and on Node the platform's `text` would
- * wait forever.
+ * Middleware that asks the same request for its text later gets it: the source is read, and on Node the platform's
+ * `text` would wait forever. A request that others have changed may refuse the property.
  */
 const keepText = (
   request: HttpServerRequest.HttpServerRequest,
   text: Effect.Effect<string, RequestError>
-): Effect.Effect<void> => Effect.sync(() => Object.defineProperty(request, "text", { value: text }))
+): Effect.Effect<void> =>
+  Effect.sync(() => Reflect.defineProperty(request, "text", { value: text, configurable: true }))
 
 const readText = (
   request: HttpServerRequest.HttpServerRequest,

@@ -81,8 +81,8 @@ export class SessionStore {
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     this.#forgetExpired(now)
     if (!this.#hasRoom(request)) {
-      // The clock may have been set back, so that they do not expire in the order in which they were issued.
-      for (const [token, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.#take(token)
+      // All of them: if the clock was set back, stream tokens do not expire in the order in which they were issued.
+      for (const [old, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.#take(old)
       if (!this.#hasRoom(request)) return undefined
     }
     this.#waitingSize += sizeOf(request)
@@ -102,7 +102,7 @@ export class SessionStore {
     return streamToken
   }
 
-  /** Removes expired stream tokens, since each holds a prompt. They expire in the order in which they were issued. */
+  /** Removes expired stream tokens, since each holds a prompt. They expire in the order in which they are issued. */
   #forgetExpired(now: number): void {
     for (const [token, { expiresAt }] of this.#streamTokens) {
       if (expiresAt >= now) return
