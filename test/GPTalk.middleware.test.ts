@@ -236,7 +236,7 @@ describe("a client with middleware", () => {
       ))
     )))
 
-  it.effect("leaves the settings of fetch that the program has made", () => {
+  it.effect("leaves the settings of fetch that the program has made, except that redirects are never followed", () => {
     const inits: Array<RequestInit | undefined> = []
     const fetch: typeof globalThis.fetch = (_, init) => {
       inits.push(init)
@@ -248,7 +248,7 @@ describe("a client with middleware", () => {
     }).pipe(
       gptalk(FetchHttpClient.layer, identity),
       Effect.provideService(FetchHttpClient.Fetch, fetch),
-      Effect.provideService(FetchHttpClient.RequestInit, { credentials: "include" })
+      Effect.provideService(FetchHttpClient.RequestInit, { credentials: "include", redirect: "follow" })
     )
   })
 
