@@ -158,6 +158,7 @@ describe("GPTalk retries", () => {
   describe("Retry-After", () => {
     it.effect.each<readonly [string, number, string, number]>([
       ["in seconds", 429, "7", 7000],
+      ["in parts of a second", 429, "0.5", 500],
       ["of a 503", 503, "7", 7000],
       ["of a 500", 500, "7", 7000],
       ["of exactly 60 seconds", 429, "60", 60_000],
