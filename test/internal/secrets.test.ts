@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as Auth from "effect-gptalk/Auth"
-import { ofCall, Secrets } from "../../src/internal/secrets.js"
+import { ofCall, ofSettings, Secrets } from "../../src/internal/secrets.js"
 import { pause } from "../utils/eventually.js"
 import { collectGarbage } from "../utils/garbage.js"
 import * as MockClient from "../utils/mockClient.js"
@@ -23,6 +23,29 @@ describe("Secrets", () => {
     secrets.include(others)
     secrets.include(others)
     assert.deepStrictEqual(secrets.all, ["0"])
+  })
+
+  it.each([
+    "X-Auth",
+    "Cookie",
+    "x-credentials",
+    "x-api-key",
+    "password",
+    "client_secret",
+    "session",
+    "X-Amz-Signature",
+    "x-token"
+  ])(
+    "are what the settings send as %s, in a header and in the URL",
+    (name) => {
+      const url = new URL(`http://localhost/?${name}=b`)
+      assert.deepStrictEqual(ofSettings({ headers: { [name]: "a" }, url }), ["a", "b"])
+    }
+  )
+
+  it("are not what the settings send under other names", () => {
+    const url = new URL("http://localhost/?version=1")
+    assert.deepStrictEqual(ofSettings({ headers: { accept: "*/*", "user-agent": "a" }, url }), [])
   })
 
   /** Uses a session as a call does, and keeps a weak reference to what the call has sent. */
