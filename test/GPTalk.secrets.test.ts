@@ -226,7 +226,7 @@ describe("No secret of GPTalk is seen", () => {
         }
       })],
     ["behind more text than is looked at", (words) => ["\\".repeat(1_000_000), words]],
-    ["behind more than is looked at", (words) => [...Array.from({ length: 10_000 }, () => 0), words]],
+    ["behind more than is looked at", (words) => [...Array.from({ length: 10_000 }, (_, index) => index), words]],
     ["no error", (words) => words]
   ])("in a defect of the client that quotes the URL and is %s", ([_, toDefect]) =>
     Effect.gen(function*() {

@@ -152,7 +152,9 @@ describe("Fault", () => {
             return secret
           }
         })()
-      ]
+      ],
+      ["more values than are searched", Array.from({ length: 10_001 }, (_, index) => index)],
+      ["more text than is searched", "a".repeat(1_000_001)]
     ])("finds %s", (_, defect) => {
       assert.isTrue(isUnsafe({ defect }))
     })
