@@ -277,4 +277,9 @@ describe("Auth", () => {
       assert.strictEqual(client.requests.length, 0)
     }).pipe(provide(client, { usageLimit: 0 }))
   })
+
+  it.effect("an option that is not valid leaves the status without a session", () =>
+    Effect.gen(function*() {
+      assert.isTrue(Option.isNone(yield* (yield* Auth.Auth).status))
+    }).pipe(provide(MockClient.make(), { usageLimit: 0 })))
 })
