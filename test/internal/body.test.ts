@@ -122,6 +122,24 @@ describe("Body", () => {
         yield* pause
         assert.isTrue(yield* Deferred.isDone(interrupted))
       }))
+
+    it.effect("that nobody reads on is asked for one more chunk at most", () =>
+      Effect.gen(function*() {
+        let sent = 0
+        const send = Effect.sync(() => {
+          sent++
+          return Buffer.from("a")
+        })
+        const body = yield* connect(Stream.take(Stream.repeatEffect(send), 100))
+        const handlers: Handlers<number> = {
+          onChunks: (chunks) => Effect.succeed(chunks.length),
+          onEnd: () => Effect.succeed(0)
+        }
+        const taken = yield* body.read(handlers)
+        yield* pause
+        assert.strictEqual(sent, taken + 1)
+        body.close()
+      }))
   })
 
   it.effect("that fails to be cancelled does so in silence", () =>
