@@ -34,6 +34,11 @@ const target = (
 ) => [client.requests[0]?.url.origin, client.of("text")[0]?.body?.["model"]]
 
 describe("GPTalk.layer", () => {
+  it.effect("tells the model of requests that name none", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* GPTalk.GPTalk).model, "gpt-4")
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ model: "gpt-4" }), MockClient.make().layer))))
+
   it.effect.each<readonly [string, GPTalk.Options]>([
     ["no URL at all", { url: "gptalk" }],
     ["an empty url", { url: "" }],
