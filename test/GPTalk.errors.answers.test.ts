@@ -142,11 +142,11 @@ describe("GPTalk errors", () => {
     const answer = "{\"data\":{\"token\":\"t\"}}"
 
     it.effect.each([false, true])("an answer of that size is read (its length declared: %s)", (isDeclared) => {
-      const headers: Record<string, string> = isDeclared ? { "content-length": String(answer.length) } : {}
       const login = "{\"data\":{\"token\":\"t\",\"expires_at\":9}}"
+      const headers: Record<string, string> = isDeclared ? { "content-length": String(login.length) } : {}
       const client = MockClient.make({
-        login: () => new Response(login),
-        text: () => new Response(answer, { headers })
+        login: () => new Response(login, { headers }),
+        text: () => new Response(answer)
       })
       return Effect.gen(function*() {
         assert.strictEqual(yield* ask, "Hello!")
