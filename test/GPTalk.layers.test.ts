@@ -39,6 +39,18 @@ describe("GPTalk.layer", () => {
       assert.strictEqual((yield* GPTalk.GPTalk).model, "gpt-4")
     }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ model: "gpt-4" }), MockClient.make().layer))))
 
+  it.effect("an answer that refuses a session is closed, though the reply goes on", () => {
+    const source = new MockClient.Source()
+    const client = MockClient.make({
+      text: (received, index) =>
+        index === 0 ? new Response(source.response.body, { status: 401 }) : MockClient.defaults.text(received, index)
+    })
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.isTrue(source.isCancelled)
+    }).pipe(Effect.provide(Layer.provide(GPTalk.layer(), client.layer)))
+  })
+
   it.effect.each<readonly [string, GPTalk.Options]>([
     ["no URL at all", { url: "gptalk" }],
     ["an empty url", { url: "" }],
