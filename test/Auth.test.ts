@@ -1,5 +1,5 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Clock, DateTime, Effect, Layer, Option, Redacted, TestClock } from "effect"
+import { Clock, DateTime, Effect, Exit, Layer, Option, Redacted, Scope, TestClock } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import { used } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
@@ -276,6 +276,18 @@ describe("Auth", () => {
       })
       assert.strictEqual(client.requests.length, 0)
     }).pipe(provide(client, { usageLimit: 0 }))
+  })
+
+  it.effect("a login under way is aborted when the layer is closed, though the client cannot be interrupted", () => {
+    const client = MockClient.make({ login: () => Effect.uninterruptible(Effect.never) })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Layer.provide(Auth.layer(), client.layer), scope)
+      yield* Effect.fork(Effect.provide(use, context))
+      yield* TestClock.adjust(0)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(client.of("login").map(({ signal }) => signal.aborted), [true])
+    })
   })
 
   it.effect("an option that is not valid leaves the status without a session", () =>
