@@ -62,6 +62,7 @@ describe("GPTalk errors", () => {
       [{ code: 1001, msg: "busy" }, { code: 1001, detail: "busy" }],
       [{ code: "E1", message: "busy" }, { code: "E1", detail: "busy" }],
       [{ error: "busy" }, { detail: "busy" }],
+      [{ statusCode: 429, error: "Too Many Requests", message: "busy" }, { detail: "busy" }],
       [{ error: { code: 7, message: "busy" } }, { code: 7, detail: "busy" }],
       [{ code: 1001 }, { code: 1001 }]
     ])("%j in place of a login is a ServiceError", ([body, expected]) =>

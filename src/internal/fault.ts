@@ -46,7 +46,7 @@ export const errorFields = (json: unknown): ServiceFault => {
   const nested = Predicate.isRecord(error) ? error : {}
   return {
     code: [json["code"], nested["code"]].find(isCode),
-    detail: [nested["message"], nested["msg"], error, json["msg"], json["message"]].find(isNonBlank)
+    detail: [nested["message"], nested["msg"], json["msg"], json["message"], error].find(isNonBlank)
   }
 }
 
@@ -102,7 +102,7 @@ export const parseRetryAfter = (header: string | undefined, now: number): Option
   const date = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(value)
     ? Date.parse(value.replace(/ \d{4}$/, "$& GMT"))
     : NaN
-  return Number.isNaN(date) ? Option.none() : Option.some(Duration.millis(Math.max(0, date - now)))
+  return Number.isNaN(date) ? Option.none() : Option.some(Duration.millis(date - now))
 }
 
 /** A platform error holds its request, and so everything that was sent. */
@@ -140,7 +140,7 @@ export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean =>
     if (typeof value === "string") return (length += value.length) > mostCharacters || isQuoted(value)
     if (++count > mostValues) return true
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false
-    if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
+    if (Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
     // These two may be inherited getters.
     return [...Reflect.ownKeys(value), "message", "cause"].some((key) => visit(Reflect.get(value, key)))
   }
