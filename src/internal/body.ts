@@ -251,10 +251,9 @@ export class Body {
     this.response = undefined
   }
 
+  /** Does nothing if the reader was woken before. */
   #wake(): void {
-    const reader = this.#reader
-    this.#reader = undefined
-    reader?.()
+    this.#reader?.()
   }
 }
 
