@@ -222,7 +222,8 @@ const readText = (
   if (isTaken(source)) return readTaken(request, options)
   const read = isNodeSource(source) ? readNode(source, request, options) : readStream(request, options)
   return Effect.tapBoth(Running.effect(read, options.running), {
-    onSuccess: (text) => keepText(request, Effect.succeed(text)),
+    // Not there at once, or the platform would print it with the request.
+    onSuccess: (text) => keepText(request, Effect.promise(async () => text)),
     onFailure: ({ msg }) => keepText(request, new RequestError({ request, reason: "Decode", description: msg }))
   })
 }
