@@ -161,23 +161,26 @@ describe("a body that middleware reads after the routes", () => {
   it.scopedLive.each(Object.entries(hosts))("is there for it %s, or has failed", ([_, host]) =>
     Effect.gen(function*() {
       const texts: Array<string> = []
-      const send = yield* host(logging(({ text }) =>
-        Effect.map(Effect.merge(text), (text) => texts.push(String(text)))
-      ))
+      const send = yield* host(
+        logging(({ text }) => Effect.map(Effect.merge(text), (text) => texts.push(String(text))))
+      )
       assert.strictEqual((yield* post(send, Protocol.paths.login, loginBody)).status, 200)
       assert.strictEqual((yield* post(send, Protocol.paths.login, "🎉".repeat(250))).status, 413)
       assert.strictEqual(texts[0], JSON.stringify(loginBody))
       assert.include(texts[1], "larger than 1000 bytes")
     }))
 
-  it.scopedLive.each(Object.entries(hosts))("is not printed with the request %s", ([_, host]) =>
-    Effect.gen(function*() {
-      const lines: Array<string> = []
-      const send = yield* host(logging((request) => Effect.sync(() => lines.push(JSON.stringify(request)))))
-      yield* post(send, Protocol.paths.login, loginBody)
-      assert.include(lines[0], Protocol.paths.login)
-      assert.notInclude(lines[0], loginBody.fingerprint)
-    }))
+  it.scopedLive.each(Object.entries(hosts))(
+    "is not printed with the request %s",
+    ([_, host]) =>
+      Effect.gen(function*() {
+        const lines: Array<string> = []
+        const send = yield* host(logging((request) => Effect.sync(() => lines.push(JSON.stringify(request)))))
+        yield* post(send, Protocol.paths.login, loginBody)
+        assert.include(lines[0], Protocol.paths.login)
+        assert.notInclude(lines[0], loginBody.fingerprint)
+      })
+  )
 })
 
 it.scopedLive.each<readonly [string, Record<string, string | number>, string]>([
