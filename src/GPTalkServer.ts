@@ -20,6 +20,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Connection from "./internal/connection.js"
@@ -240,7 +241,8 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         Effect.sync(() => freeReplies--),
         () => Effect.sync(() => freeReplies++)
       )
-      const requestContext = yield* Effect.context<never>()
+      // Its scope may be closed when the body begins.
+      const requestContext = Context.omit(Scope.Scope)(yield* Effect.context<never>())
       // A span that middleware has opened takes precedence.
       const parent = Option.orElse(
         Context.getOption(requestContext, Tracer.ParentSpan),

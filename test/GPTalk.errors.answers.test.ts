@@ -63,6 +63,7 @@ describe("GPTalk errors", () => {
       [{ code: "E1", message: "busy" }, { code: "E1", detail: "busy" }],
       [{ error: "busy" }, { detail: "busy" }],
       [{ statusCode: 429, error: "Too Many Requests", message: "busy" }, { detail: "busy" }],
+      [{ code: 0, msg: "ok", error: "busy" }, { code: 0, detail: "busy" }],
       [{ error: { code: 7, message: "busy" } }, { code: 7, detail: "busy" }],
       [{ code: 1001 }, { code: 1001 }]
     ])("%j in place of a login is a ServiceError", ([body, expected]) =>

@@ -1,6 +1,6 @@
 import { FetchHttpClient, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
@@ -43,6 +43,22 @@ describe("GPTalkServer", () => {
         Effect.provide(Layer.provide(GPTalk.layer({ url, headers: { "x-mine": "7" } }), FetchHttpClient.layer))
       )
       assert.strictEqual(yield* reply, "bob asks with 7")
+    }))
+
+  it.scopedLive("the scope of a responder is that of its reply, though middleware closes one of the request", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const responder = Responder.make(() =>
+        Stream.fromEffect(Effect.gen(function*() {
+          const scope = yield* Effect.serviceOption(Scope.Scope)
+          if (Option.isSome(scope)) yield* Scope.addFinalizer(scope.value, Effect.sync(() => events.push("closed")))
+          events.push("used")
+          return "Hi"
+        }))
+      )
+      const server = yield* TestServer.make({ responder, middleware: TestServer.aroundStream(Effect.scoped) })
+      yield* TestServer.stream(server, yield* TestServer.newStreamToken(server))
+      assert.strictEqual(events[0], "used")
     }))
 
   describe("a responder that fails ends the stream with an error frame and no [DONE]", () => {

@@ -44,9 +44,12 @@ export const errorFields = (json: unknown): ServiceFault => {
   if (!Predicate.isRecord(json)) return { detail: isNonBlank(json) ? json : undefined }
   const { error } = json
   const nested = Predicate.isRecord(error) ? error : {}
+  const code = [json["code"], nested["code"]].find(isCode)
+  // An `error` may be only the title of a status; the message beside a code of success is only "ok".
+  const first = successCodes.includes(code) && error
   return {
-    code: [json["code"], nested["code"]].find(isCode),
-    detail: [nested["message"], nested["msg"], json["msg"], json["message"], error].find(isNonBlank)
+    code,
+    detail: [nested["message"], nested["msg"], first, json["msg"], json["message"], error].find(isNonBlank)
   }
 }
 
@@ -140,7 +143,7 @@ export const isUnsafe = (defect: unknown, { all: secrets }: Secrets): boolean =>
     if (typeof value === "string") return (length += value.length) > mostCharacters || isQuoted(value)
     if (++count > mostValues) return true
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false
-    if (Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
+    if (isPlatformError(value) || Predicate.hasProperty(value, HttpClientRequest.TypeId)) return true
     // These two may be inherited getters.
     return [...Reflect.ownKeys(value), "message", "cause"].some((key) => visit(Reflect.get(value, key)))
   }
