@@ -243,19 +243,14 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       )
       // Its scope may be closed when the body begins.
       const requestContext = Context.omit(Scope.Scope)(yield* Effect.context<never>())
-      // A span that middleware has opened takes precedence.
-      const parent = Option.orElse(
-        Context.getOption(requestContext, Tracer.ParentSpan),
-        () => HttpTraceContext.fromHeaders(request.headers)
-      )
-      const context = Option.match(parent, {
-        onNone: () => requestContext,
-        onSome: (span) => Context.add(requestContext, Tracer.ParentSpan, span)
+      const clientContext = Option.match(HttpTraceContext.fromHeaders(request.headers), {
+        onNone: Context.empty,
+        onSome: (span) => Context.make(Tracer.ParentSpan, span)
       })
-      // Middleware may also provide something to the body of the response.
+      // What comes later takes precedence, such as a span that middleware has opened over that of the client.
       const deltas = Stream.mapInputContext(
         Stream.suspend(() => responder.respond(asked)),
-        (bodyContext: Context.Context<never>) => Context.merge(bodyContext, context)
+        (bodyContext: Context.Context<never>) => Context.mergeAll(bodyContext, clientContext, requestContext)
       )
       const reply = Connection.channel(Running.channel(toFrames(deltas), replies), request)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {

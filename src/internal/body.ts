@@ -15,12 +15,11 @@ import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import type { GPTalkError } from "../GPTalkError.js"
+import { ofChunk } from "./bytes.js"
 
 /** For how long, in real time, and for how many bytes a body that nobody needs any more is drained. */
 const lingerMillis = 250
 const lingerSize = 64 * 1024
-
-const utf8 = new TextEncoder()
 
 /** Also from another realm, such as the sandbox of a test. */
 const isBytes = (value: unknown): value is Uint8Array => Object.prototype.toString.call(value) === "[object Uint8Array]"
@@ -63,8 +62,7 @@ const fromNode = (readable: NodeReadable): Open => (sink) => {
   else if (readable.readableEnded) sink.end()
   else if (readable.destroyed) sink.close()
   readable.on("data", (chunk) => {
-    // Other code that reads the body may have set an encoding.
-    if (sink.push(typeof chunk === "string" ? utf8.encode(chunk) : chunk) >= highWaterMark) readable.pause()
+    if (sink.push(ofChunk(chunk)) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
@@ -259,7 +257,7 @@ export class Body {
 
 /** A body that was already read, as by a client that logs it. The response still has it as text. */
 const textOf = (response: HttpClientResponse.HttpClientResponse): Stream.Stream<Uint8Array, ResponseError> =>
-  Stream.map(Stream.fromEffect(response.text), (text) => utf8.encode(text))
+  Stream.encodeText(Stream.fromEffect(response.text))
 
 /** A property that is not inherited. */
 const own = (value: unknown, key: string): unknown =>

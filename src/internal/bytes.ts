@@ -1,5 +1,5 @@
 /**
- * Bytes that grow at their end, in a buffer that doubles.
+ * Bytes that grow at their end, in a buffer that doubles; and the bytes of a chunk.
  */
 
 /**
@@ -8,6 +8,15 @@
  * @internal
  */
 export const short = 32
+
+const utf8 = new TextEncoder()
+
+/**
+ * A chunk of a Node stream as bytes: it is text if other code that reads the stream has set an encoding.
+ *
+ * @internal
+ */
+export const ofChunk = <A>(chunk: A | string): A | Uint8Array => typeof chunk === "string" ? utf8.encode(chunk) : chunk
 
 /** @internal */
 export class Bytes {

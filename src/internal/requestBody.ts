@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Protocol from "../Protocol.js"
 import type * as Responder from "../Responder.js"
+import { ofChunk } from "./bytes.js"
 import * as Connection from "./connection.js"
 import { ErrorAnswer } from "./errorAnswer.js"
 import { describe } from "./issue.js"
@@ -139,8 +140,7 @@ const readNode = (
     const body = new BodyText(maxSize)
     const refuse = () => resume(Effect.zipRight(rest, Effect.fail(tooLarge(maxSize))))
     source.on("data", (chunk) => {
-      // Other code may have set an encoding.
-      body.add(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+      body.add(ofChunk(chunk))
       if (body.isTooLarge) refuse()
       if (body.size > maxSize * drainFactor) source.pause()
     })

@@ -79,12 +79,7 @@ export class SessionStore {
 
   /** Counts a use of a session and keeps the request for one GET. Returns a stream token, or `undefined` if full. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
-    this.#forgetExpired(now)
-    if (!this.#hasRoom(request)) {
-      // All of them: if the clock was set back, stream tokens do not expire in the order in which they were issued.
-      for (const [old, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.#take(old)
-      if (!this.#hasRoom(request)) return undefined
-    }
+    if (!this.#makeRoomFor(request, now)) return undefined
     this.#waitingSize += sizeOf(request)
     const session = this.#unused.get(token) ?? this.#inUse.get(token)
     if (session !== undefined) {
@@ -102,15 +97,19 @@ export class SessionStore {
     return streamToken
   }
 
-  /** Removes expired stream tokens, since each holds a prompt. They expire in the order in which they are issued. */
-  #forgetExpired(now: number): void {
+  /**
+   * Removes expired stream tokens, since each holds a prompt. They expire in the order in which they were issued,
+   * unless the clock was set back: if there is no room, one that has not expired may have others behind it that have.
+   */
+  #makeRoomFor(request: Responder.Request, now: number): boolean {
     for (const [token, { expiresAt }] of this.#streamTokens) {
-      if (expiresAt >= now) return
-      this.#take(token)
+      if (expiresAt < now) this.#take(token)
+      else if (this.#hasRoomFor(request)) return true
     }
+    return this.#hasRoomFor(request)
   }
 
-  #hasRoom(request: Responder.Request): boolean {
+  #hasRoomFor(request: Responder.Request): boolean {
     return this.#streamTokens.size < this.#options.maxStreamTokens &&
       this.#waitingSize + sizeOf(request) <= maxWaitingSize
   }
