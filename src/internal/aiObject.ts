@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { describe } from "./issue.js"
@@ -113,11 +114,13 @@ export const findObject = Effect.fnUntraced(function*<R>(
   text: string,
   schema: Schema.Schema<unknown, unknown, R>
 ): Effect.fn.Return<string, string, R> {
+  // A decoded value may have fields that were not in the reply, or be none with fields.
+  const decodeFields = Schema.decodeUnknownOption(Schema.encodedSchema(schema))
   const decode = ({ source, value }: Found) =>
     Schema.decodeUnknown(schema)(value).pipe(
       Effect.mapBoth({
         onFailure: describe,
-        onSuccess: (decoded) => ({ source, isEmpty: isEmpty(value) || isEmpty(decoded) })
+        onSuccess: () => ({ source, isEmpty: Option.exists(decodeFields(value), isEmpty) })
       })
     )
   let tries = 0

@@ -43,6 +43,20 @@ describe("findObject", () => {
     )
   })
 
+  it("judges by what the reply holds whether an object has a field of the schema", () => {
+    const before = "{\"type\":\"object\"} describes "
+    const Defaults = Schema.Struct({
+      name: Schema.optionalWith(Schema.String, { as: "Option" }),
+      limit: Schema.optionalWith(Schema.Number, { default: () => 10 })
+    })
+    const named = "{\"name\":\"A\"}"
+    assert.deepStrictEqual(findObject(before + named, Defaults), Either.right(named))
+    const Value = Schema.pluck(Schema.Struct({ value: Schema.Number }), "value")
+    const value = "{\"value\":5}"
+    assert.deepStrictEqual(findObject(before + value, Value), Either.right(value))
+    assert.deepStrictEqual(findObject("{\"type\":\"object\",\"x\":1} describes " + value, Value), Either.right(value))
+  })
+
   it("takes the one in a code fence before those around it", () => {
     const text =
       `You gave {"name":"A","n":"0"}. One more:\n  \`\`\`json\n  ${object}\n  \`\`\`\nand {"name":"A","n":"2"}`
