@@ -83,13 +83,12 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
   Channel.suspend(() => {
     const encoder = new FrameEncoder()
     const write = (frames: Uint8Array) => Channel.write(Chunk.of(frames))
+    const writeWaiting = (next: () => Writer): Writer =>
+      encoder.size === 0 ? next() : Channel.flatMap(write(encoder.take()), next)
     const writeAll = (deltas: ReadonlyArray<string>, from: number): Writer => {
       let index = from
-      for (; index < deltas.length && encoder.size < batchSize; index++) {
-        if (deltas[index] !== "") encoder.add(deltas[index]!)
-      }
-      const next = () => index < deltas.length ? writeAll(deltas, index) : writer
-      return encoder.size === 0 ? next() : Channel.flatMap(write(encoder.take()), next)
+      for (; index < deltas.length && encoder.size < batchSize; index++) encoder.add(deltas[index]!)
+      return writeWaiting(() => index < deltas.length ? writeAll(deltas, index) : writer)
     }
     const writer: Writer = Channel.readWithCause({
       onInput: (chunk: Chunk.Chunk<string>) => writeAll(Chunk.toReadonlyArray(chunk), 0),
@@ -98,7 +97,10 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
           Channel.fromEffect(Effect.logError("The responder failed; the client got an error frame.", cause)),
           write(errorFrame({ code: 500, msg: "The responder failed." }))
         ),
-      onDone: () => write(doneFrame)
+      onDone: () => {
+        encoder.end()
+        return writeWaiting(() => write(doneFrame))
+      }
     })
     // Node sends the headers with the first bytes, but a client has separate timeouts for headers and first delta.
     return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))

@@ -61,6 +61,15 @@ describe("GPTalkServer", () => {
       assert.strictEqual(events[0], "used")
     }))
 
+  it.scoped("no frame ends within a character, wherever the responder cuts its text", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(
+        yield* events(Responder.make(() => Stream.make("Hi \ud83d", "\ude00! \ud83d"))),
+        "data: {\"content\":\"Hi \"}\n\ndata: {\"content\":\"Hi 😀! \"}\n\n" +
+          "data: {\"content\":\"Hi 😀! \ufffd\"}\n\ndata: [DONE]\n\n"
+      )
+    }))
+
   describe("a responder that fails ends the stream with an error frame and no [DONE]", () => {
     it.scoped("a typed failure", () =>
       Effect.gen(function*() {

@@ -15,6 +15,7 @@ import * as Fault from "./fault.js"
 import { FrameShape, latin1 } from "./frameShape.js"
 import { describe } from "./issue.js"
 import * as Json from "./json.js"
+import { WellFormed } from "./wellFormed.js"
 
 /**
  * How a reply ended.
@@ -51,8 +52,6 @@ const viewOf = (bytes: Uint8Array): DataView => {
   return small
 }
 
-const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
-
 /** @internal */
 export class FrameDecoder {
   /** Set once the reply has ended, for whatever reason. Anything after that is ignored. */
@@ -66,8 +65,7 @@ export class FrameDecoder {
 
   /** Why the last frame is unreadable, if no good one has followed. */
   #unreadable: string | undefined
-  /** The first half of a surrogate pair at the end of `text`, not yet in a delta. */
-  #highSurrogate = ""
+  readonly #wellFormed = new WellFormed()
   readonly #shape = new FrameShape()
   /** The current line so far, without the beginning that repeats the shape. */
   #rest = new Bytes()
@@ -205,7 +203,8 @@ export class FrameDecoder {
       this.outcome = { _tag: "Malformed", issue: `the last frame: ${this.#unreadable}` }
       return
     }
-    if (this.#highSurrogate !== "") deltas.push("\ufffd")
+    const delta = this.#wellFormed.end()
+    if (delta !== "") deltas.push(delta)
     this.outcome = { _tag: "Done" }
   }
 
@@ -214,9 +213,7 @@ export class FrameDecoder {
     this.goodFrames++
     this.#unreadable = undefined
     this.text += tail
-    const text = this.#highSurrogate + tail
-    this.#highSurrogate = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : ""
-    const delta = this.#highSurrogate === "" ? text : text.slice(0, -1)
-    if (delta !== "") deltas.push(delta.toWellFormed())
+    const delta = this.#wellFormed.push(tail)
+    if (delta !== "") deltas.push(delta)
   }
 }

@@ -1,8 +1,11 @@
 /**
  * Encodes the deltas of a reply as the bytes of an event stream. Every frame repeats the whole text, so the text is
  * kept in its encoded form: each delta is escaped and encoded once, and only copied from then on.
+ *
+ * No frame ends within a character. Many clients cannot read a half of a surrogate pair, or lose it.
  */
 import * as Protocol from "../Protocol.js"
+import { WellFormed } from "./wellFormed.js"
 
 const utf8 = new TextEncoder()
 const head = utf8.encode("data: {\"content\":\"")
@@ -16,6 +19,7 @@ export class FrameEncoder {
   /** The offsets in the buffer at which the waiting frames end. */
   #ends: Array<number> = []
   #waiting = 0
+  readonly #wellFormed = new WellFormed()
 
   constructor() {
     this.#buffer.set(head)
@@ -26,9 +30,19 @@ export class FrameEncoder {
     return this.#waiting
   }
 
-  /** Adds the frame of the text so far, this delta included. */
+  /** Adds the frame of the text so far, this delta included; none if the delta adds no whole character. */
   add(delta: string): void {
-    const escaped = JSON.stringify(delta).slice(1, -1)
+    this.#add(this.#wellFormed.push(delta))
+  }
+
+  /** Adds the frame of a half of a surrogate pair that is alone at the end of the text, if there is one. */
+  end(): void {
+    this.#add(this.#wellFormed.end())
+  }
+
+  #add(text: string): void {
+    if (text === "") return
+    const escaped = JSON.stringify(text).slice(1, -1)
     // A UTF-16 unit takes at most three bytes of UTF-8.
     this.#reserve(escaped.length * 3)
     this.#length += utf8.encodeInto(escaped, this.#buffer.subarray(this.#length)).written

@@ -25,22 +25,68 @@ describe("FrameEncoder", () => {
   })
 
   it("a frame is one line, whatever the text", () => {
-    FastCheck.assert(FastCheck.property(FastCheck.array(FastCheck.string({ unit: "binary" })), (deltas) => {
-      for (const frame of frames(...deltas)) assert.match(frame, /^data: [^\r\n]*\n\n$/)
-    }))
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(FastCheck.string({ unit: "binary", minLength: 1 })), (deltas) => {
+        for (const frame of frames(...deltas)) assert.match(frame, /^data: [^\r\n]*\n\n$/)
+      })
+    )
   })
 
   it("a frame's content is the deltas, joined", () => {
-    FastCheck.assert(FastCheck.property(FastCheck.array(FastCheck.string({ unit: "binary" })), (deltas) => {
-      assert.deepStrictEqual(
-        frames(...deltas).map(content),
-        deltas.map((_, index) => deltas.slice(0, index + 1).join(""))
-      )
-    }))
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(FastCheck.string({ unit: "binary", minLength: 1 })), (deltas) => {
+        assert.deepStrictEqual(
+          frames(...deltas).map(content),
+          deltas.map((_, index) => deltas.slice(0, index + 1).join(""))
+        )
+      })
+    )
   })
 
-  it("the halves of a surrogate pair may come in two deltas", () => {
-    assert.deepStrictEqual(frames("\ud83c", "\udf89").map(content), ["\ud83c", "🎉"])
+  it("a delta without text makes no frame", () => {
+    assert.deepStrictEqual(frames("a", ""), ["data: {\"content\":\"a\"}\n\n", ""])
+  })
+
+  describe("a half of a surrogate pair", () => {
+    it("waits for the other one", () => {
+      assert.deepStrictEqual(frames("a\ud83c", "\udf89b"), [
+        "data: {\"content\":\"a\"}\n\n",
+        "data: {\"content\":\"a🎉b\"}\n\n"
+      ])
+      assert.deepStrictEqual(frames("\ud83c", "", "\udf89"), ["", "", "data: {\"content\":\"🎉\"}\n\n"])
+    })
+
+    it("is U+FFFD if it stays alone", () => {
+      assert.deepStrictEqual(frames("\udf89", "\ud83c", "b").map((frame) => frame && content(frame)), [
+        "\ufffd",
+        "",
+        "\ufffd\ufffdb"
+      ])
+    })
+
+    it("is U+FFFD at the end", () => {
+      const encoder = new FrameEncoder()
+      encoder.add("a\ud83c")
+      encoder.end()
+      assert.strictEqual(
+        decode(encoder.take()),
+        "data: {\"content\":\"a\"}\n\ndata: {\"content\":\"a\ufffd\"}\n\n"
+      )
+    })
+
+    it("is never in a frame, whatever the deltas", () => {
+      const deltas = FastCheck.array(
+        FastCheck.string({ unit: FastCheck.constantFrom("\ud83c", "\udf89", "a"), minLength: 1 })
+      )
+      FastCheck.assert(FastCheck.property(deltas, (deltas) => {
+        const encoder = new FrameEncoder()
+        for (const delta of deltas) encoder.add(delta)
+        encoder.end()
+        const contents = decode(encoder.take()).split("\n\n").slice(0, -1).map(content)
+        assert.deepStrictEqual(contents.filter((content) => !content.isWellFormed()), [])
+        assert.strictEqual(contents.at(-1) ?? "", deltas.join("").toWellFormed())
+      }))
+    })
   })
 
   it("a text far larger than the first buffer", () => {
