@@ -9,7 +9,7 @@ import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -18,6 +18,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -105,6 +106,12 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
     // Node sends the headers with the first bytes, but a client has separate timeouts for headers and first delta.
     return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
   })
+
+/** A finalizer of the responder that dies ends the whole channel: there is no error frame then, and no `[DONE]`. */
+const logDefect = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Exit.isFailure(exit) && Cause.isDie(exit.cause)
+    ? Effect.logError("A finalizer of the responder died; the reply was cut off.", exit.cause)
+    : Effect.void
 
 /** Whether the router, which is lenient about case, slashes and escapes, may route it to `stream`. */
 const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean => {
@@ -254,7 +261,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
         Stream.suspend(() => responder.respond(asked)),
         (bodyContext: Context.Context<never>) => Context.mergeAll(bodyContext, clientContext, requestContext)
       )
-      const reply = Connection.channel(Running.channel(toFrames(deltas), replies), request)
+      const reply = Running.channel(toFrames(deltas), () => [replies, ...Connection.running(request)], logDefect)
       return HttpServerResponse.stream(Stream.fromChannel(reply), {
         contentType: "text/event-stream",
         headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }

@@ -112,6 +112,21 @@ describe("GPTalkServer", () => {
       }).pipe(Effect.provide(layer))
     })
 
+    it.scoped("where a finalizer dies, the reply is cut off, and the defect is in the server's log", () => {
+      const { layer, lines } = makeRecords()
+      const dying = Stream.ensuring(Stream.make("Hi"), Effect.dieMessage("secret reason"))
+      return Effect.gen(function*() {
+        const server = yield* TestServer.make({
+          responder: Responder.make(() => Stream.concat(dying, Stream.make("!")))
+        })
+        const error = yield* Effect.flip(GPTalk.generateText({ prompt: "Hi" })).pipe(
+          Effect.provide(layerClient(server, { retries: 0 }))
+        )
+        assert.include(error, { _tag: "IncompleteReplyError", text: "Hi" })
+        yield* eventually(() => assert.match(lines.join("\n"), /A finalizer of the responder died.*secret reason/))
+      }).pipe(Effect.provide(layer))
+    })
+
     it.scoped("the package's client fails with what the service said", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ responder: Responder.make(() => Stream.fail("secret reason")) })

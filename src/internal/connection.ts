@@ -3,7 +3,6 @@
  */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { ErrorAnswer } from "./errorAnswer.js"
@@ -67,20 +66,17 @@ const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
 }
 
 /**
- * Interrupts the channel when the connection closes. Node reports that only to the first of pipelined requests.
+ * Ends when the connection of an answered request closes: Node reports that only to the first of pipelined requests.
+ * None without a real connection.
  *
  * @internal
  */
-export const channel = <A>(
-  self: Channel.Channel<A>,
-  request: HttpServerRequest.HttpServerRequest
-): Channel.Channel<A> =>
-  Channel.suspend(() => {
-    const socket = socketOf(request)
-    if (socket === undefined) return self
-    discardBody(request)
-    return Running.channel(self, runningOn(socket))
-  })
+export const running = (request: HttpServerRequest.HttpServerRequest): ReadonlyArray<Running.Running> => {
+  const socket = socketOf(request)
+  if (socket === undefined) return []
+  discardBody(request)
+  return [runningOn(socket)]
+}
 
 /**
  * Interrupts the effect when the connection closes. Node does not report that to an answered request.

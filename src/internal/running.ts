@@ -4,8 +4,10 @@
  */
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
+import type { LazyArg } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
@@ -54,10 +56,21 @@ export const effect = <A, E, R>(self: Effect.Effect<A, E, R>, running: Running):
   Effect.acquireUseRelease(Effect.sync(() => running.enter()), () => self, (leave) => Effect.sync(leave))
 
 /**
- * Keeps the fiber of the channel in `running` as long as it runs. A channel cannot be interrupted between `enter` and
- * the registration of its finalizer, so this needs no scope.
+ * Keeps the fiber of the channel in each of `all` as long as it runs. A channel cannot be interrupted before its
+ * finalizer is registered, so this needs no scope. There is one finalizer for everything: each takes a part of the time
+ * of every chunk.
  *
  * @internal
  */
-export const channel = <A>(self: Channel.Channel<A>, running: Running): Channel.Channel<A> =>
-  Channel.suspend(() => Channel.ensuring(self, Effect.sync(running.enter())))
+export const channel = <A>(
+  self: Channel.Channel<A>,
+  all: LazyArg<ReadonlyArray<Running>>,
+  onExit: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+): Channel.Channel<A> =>
+  Channel.suspend(() => {
+    const leave = all().map((running) => running.enter())
+    return Channel.ensuringWith(self, (exit) => {
+      for (const one of leave) one()
+      return onExit(exit)
+    })
+  })

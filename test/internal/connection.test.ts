@@ -2,6 +2,10 @@ import type { HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Channel, Chunk, Effect, Exit, Fiber, Stream } from "effect"
 import * as Connection from "../../src/internal/connection.js"
+import * as Running from "../../src/internal/running.js"
+
+const run = (frames: Channel.Channel<Chunk.Chunk<Uint8Array>>, request: HttpServerRequest.HttpServerRequest) =>
+  Stream.runDrain(Stream.fromChannel(Running.channel(frames, () => Connection.running(request), () => Effect.void)))
 
 describe("Connection", () => {
   it.live("interrupts a reply whose client has gone before it begins", () =>
@@ -12,8 +16,10 @@ describe("Connection", () => {
         Channel.write(Chunk.of(new Uint8Array(0))),
         Stream.toChannel(Stream.never)
       ) as Channel.Channel<Chunk.Chunk<Uint8Array>>
-      const reply = Stream.runDrain(Stream.fromChannel(Connection.channel(frames, request)))
-      const exit = yield* Effect.timeout(Effect.flatMap(Effect.fork(reply), Fiber.await), "5 seconds")
+      const exit = yield* Effect.timeout(
+        Effect.flatMap(Effect.fork(run(frames, request)), Fiber.await),
+        "5 seconds"
+      )
       assert.isTrue(Exit.isInterrupted(exit), String(exit))
     }))
 
@@ -21,7 +27,7 @@ describe("Connection", () => {
 
   it.effect("leaves a reply alone whose request has no real connection", () => {
     const request = { source: { socket: {} } } as unknown as HttpServerRequest.HttpServerRequest
-    return Stream.runDrain(Stream.fromChannel(Connection.channel(empty, request)))
+    return run(empty, request)
   })
 
   it.effect("has one listener on a connection, however many requests come on it", () =>
@@ -29,7 +35,7 @@ describe("Connection", () => {
       const events: Array<string> = []
       const socket = { destroyed: false, on: (event: string) => events.push(event) }
       const request = { source: { socket } } as unknown as HttpServerRequest.HttpServerRequest
-      yield* Effect.replicateEffect(Stream.runDrain(Stream.fromChannel(Connection.channel(empty, request))), 3)
+      yield* Effect.replicateEffect(run(empty, request), 3)
       assert.deepStrictEqual(events, ["close"])
     }))
 })

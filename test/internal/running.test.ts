@@ -12,8 +12,10 @@ describe("Running", () => {
         Channel.sync(() => sizes.push(running.fibers.size)),
         Channel.write(Chunk.empty())
       )
-      yield* Stream.runDrain(Stream.fromChannel(Running.channel(reply, running)))
-      assert.deepStrictEqual([...sizes, running.fibers.size], [1, 0])
+      const other = new Running.Running()
+      const onExit = () => Effect.sync(() => sizes.push(other.fibers.size))
+      yield* Stream.runDrain(Stream.fromChannel(Running.channel(reply, () => [other, running], onExit)))
+      assert.deepStrictEqual([...sizes, running.fibers.size], [1, 0, 0])
     }))
 
   it.effect("keeps the fiber of an effect as long as the effect runs", () =>
