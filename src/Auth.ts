@@ -168,14 +168,14 @@ const makeWith = Effect.fnUntraced(function*(
     secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
-      // A client that cannot be interrupted is not waited for. Its fiber must not fail: the failure would be logged.
+      // A client that cannot be interrupted is not waited for. The fibers of this must not fail: that would be logged.
       Effect.exit,
       Effect.disconnect,
-      Effect.flatten,
       Effect.timeoutFail({
         duration: settings.timeouts.response,
         onTimeout: () => new TimeoutError({ step: "login", phase: "response", after: settings.timeouts.response })
       }),
+      Effect.flatten,
       Effect.onError((cause) => Scope.close(requestScope, Exit.failCause(cause)))
     )
     secrets.push(answer.token)
