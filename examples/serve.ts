@@ -13,8 +13,10 @@ import * as Echo from "./echo.js"
 import * as NodeServer from "./node-server.js"
 import { run } from "./run.js"
 
+const apiKey = Config.redacted(Config.nonEmptyString("OPENAI_API_KEY"))
+
 const openAi = Config.all({
-  apiKey: Config.redacted(Config.nonEmptyString("OPENAI_API_KEY")),
+  apiKey,
   apiUrl: Config.nonEmptyString("OPENAI_BASE_URL").pipe(
     Config.validate({
       message: "Expected an http or https URL, such as https://api.openai.com/v1",
@@ -64,7 +66,8 @@ const toUrl = (address: HttpServer.Address): string =>
     : HttpServer.formatAddress(address)
 
 const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: string; readonly port: number }) {
-  const settings = yield* Config.option(openAi)
+  // Without the key, nothing else of it is read.
+  const settings = yield* Effect.transposeMapOption(yield* Config.option(apiKey), () => openAi)
   const [responder, what] = Option.match(settings, {
     onNone: () => [Echo.layer, "an echo; set OPENAI_API_KEY for a model"] as const,
     onSome: (settings) => [layerOpenAi(settings), settings.model] as const

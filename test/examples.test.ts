@@ -167,7 +167,7 @@ describe.concurrent("examples", () => {
 
     live("echoes, and refuses a port that is in use", () =>
       Effect.gen(function*() {
-        const { line, server, url } = yield* listen()
+        const { line, server, url } = yield* listen({ env: { OPENAI_BASE_URL: "not read without a key" } })
         assert.include(line, "echo")
         assert.strictEqual(yield* (yield* connect(url)).generateText({ prompt: "Hi" }), "You said: Hi")
         const { code, stderr, stdout } = yield* (yield* example("serve", ["--port", new URL(url).port])).ended
