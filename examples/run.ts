@@ -6,7 +6,10 @@ import { ValidationError } from "@effect/cli"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, ConfigError, Console, Effect, Exit, Logger, Predicate } from "effect"
 import { stripVTControlCharacters } from "node:util"
-import { error, hasColors } from "./chat/style.js"
+import { error, hasColors, isColored } from "./chat/style.js"
+
+// What can no longer be said must not end the program.
+process.stderr.on("error", () => {})
 
 /** A `ConfigError` keeps apart the name of the variable that its message is about. */
 const describeConfig = (error: ConfigError.ConfigError): string =>
@@ -28,7 +31,7 @@ const isReported = (cause: Cause.Cause<unknown>): boolean =>
 type Write = Console.Console["log"]
 
 const toPlain = (stream: NodeJS.WriteStream, write: Write): Write =>
-  stream.isTTY && stream.hasColors()
+  isColored(stream)
     ? write
     : (...args) => write(...args.map((arg) => typeof arg === "string" ? stripVTControlCharacters(arg) : arg))
 

@@ -76,6 +76,26 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual(yield* Queue.size(asked), 0)
     }))
 
+  live(
+    "takes what is pasted for one question, though the mark of its start comes in pieces",
+    () =>
+      Effect.gen(function*() {
+        const asked = yield* Queue.unbounded<string>()
+        const chat = yield* converse(asked)
+        chat.write("Why? \x1b[2")
+        yield* chat.see(/Why\? /)
+        chat.write("00~one\r\ntwo\x1b[201~!\r")
+        yield* chat.see(/answers\r\n[^]*› /)
+        assert.strictEqual(yield* Queue.take(asked), "Why? one\ntwo!")
+        // The first piece of another key.
+        chat.write("bc\x1b[")
+        yield* chat.see(/bc/)
+        chat.write("Ha\r")
+        yield* chat.see(/answers\r\n[^]*› /)
+        assert.match(yield* Queue.take(asked), /\nUser: abc\nAssistant:$/)
+      })
+  )
+
   live("draws what is pasted once, and not once for each of its lines", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<string>()
@@ -165,9 +185,22 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
-  live("has no colours with NO_COLOR", () =>
+  live("goes on where stderr takes nothing", () =>
     Effect.gen(function*() {
-      const chat = yield* runOnTerminal(file("chat"), { env: { GPTALK_URL: nowhere, NO_COLOR: "1" } })
+      const chat = yield* converse(undefined, "2>/dev/full")
+      for (const question of ["fail\r", "fail\r", "one\r"]) {
+        chat.write(question)
+        yield* chat.see(/› /)
+      }
+      assert.include(chat.stdout(), "answers")
+      chat.write("\x04")
+      assert.strictEqual((yield* chat.ended).code, 0)
+    }))
+
+  live("has no colours with NO_COLOR, not even with FORCE_COLOR", () =>
+    Effect.gen(function*() {
+      const env = { GPTALK_URL: nowhere, NO_COLOR: "1", FORCE_COLOR: "1" }
+      const chat = yield* runOnTerminal(file("chat"), { env })
       yield* chat.see(/› /)
       chat.write("Hi\r")
       yield* chat.see(/ECONNREFUSED[^\n]*\r\n[^]*› /)

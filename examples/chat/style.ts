@@ -2,8 +2,11 @@
  * How things look on stderr, where that is a terminal: colours unless `NO_COLOR` is set or the terminal has none.
  */
 
-// `isTTY` is not `false` on a pipe, but undefined.
-export const hasColors = Boolean(process.stderr.isTTY && process.stderr.hasColors())
+/** Node lets `FORCE_COLOR` win over `NO_COLOR`, and warns of it. On a pipe, `isTTY` is not `false`, but undefined. */
+export const isColored = (stream: NodeJS.WriteStream): boolean =>
+  Boolean(stream.isTTY && !process.env["NO_COLOR"] && stream.hasColors())
+
+export const hasColors = isColored(process.stderr)
 
 const color = (code: number) => (text: string): string => hasColors ? `\x1b[${code}m${text}\x1b[0m` : text
 

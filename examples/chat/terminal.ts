@@ -94,9 +94,18 @@ class Keys extends PassThrough {
   private release(): void {
     while (this.isAsking && this.held.length > 0) {
       const start = this.held.indexOf(pasteStart)
-      if (start === 0 && !this.releasePaste()) return
-      if (start !== 0) this.releaseKeys(start === -1 ? this.held.length : start)
+      const length = start === -1 ? this.held.length - this.pasteBegun() : start
+      if (length > 0) this.releaseKeys(length)
+      else if (start === -1 || !this.releasePaste()) return
     }
+  }
+
+  /** How many bytes at the end may begin a paste, whose mark can come in two pieces. Escape alone is a key. */
+  private pasteBegun(): number {
+    for (let length = pasteStart.length - 1; length > 1; length--) {
+      if (this.held.toString("latin1").endsWith(pasteStart.slice(0, length))) return length
+    }
+    return 0
   }
 
   /** Up to and with the end of the line, if that comes before `length` bytes. */
