@@ -66,6 +66,8 @@ interface Outgoing extends Options {
   readonly step: GPTalkError.Step
   /** The request without the headers that differ from call to call. `now` is in Unix seconds. */
   readonly request: (now: number) => HttpClientRequest.HttpClientRequest
+  /** What reads the answer if it is an event stream; any other answer is read by a body of its own. */
+  readonly events?: Body
 }
 
 const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginResponse)
@@ -140,7 +142,6 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // request.
   const send = <A>(
     outgoing: Outgoing,
-    bodyOf: (response: HttpClientResponse.HttpClientResponse) => Body,
     read: (answer: Answer.Answer) => Effect.Effect<A, GPTalkError.GPTalkError>
   ): Effect.Effect<A, GPTalkError.GPTalkError> =>
     Effect.uninterruptibleMask((restore) =>
@@ -154,7 +155,9 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         const putBack = setFiber(context, fiber.getFiberRef(FiberRef.currentTracerEnabled))
         const connect = (response: HttpClientResponse.HttpClientResponse) =>
           Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-            const body = bodyOf(response)
+            const body = outgoing.events !== undefined && Answer.isEventStream(response)
+              ? outgoing.events
+              : new Body((error) => Fault.toConnectionError(error, outgoing))
             body.connect(response, runtime)
             const answer = { step: outgoing.step, secrets: outgoing.secrets, settings, response, body }
             return Effect.zipRight(Scope.addFinalizer(outgoing.scope, closing(body)), restore(read(answer)))
@@ -170,10 +173,8 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
       })
     )
 
-  const bodyOf = (outgoing: Outgoing) => () => new Body((error) => Fault.toConnectionError(error, outgoing))
-
   const json = <A>(outgoing: Outgoing, decode: Answer.Decode<A>): Effect.Effect<A, GPTalkError.GPTalkError> =>
-    send(outgoing, bodyOf(outgoing), (answer) => Answer.decode(answer, decode))
+    send(outgoing, (answer) => Answer.decode(answer, decode))
 
   return {
     login: (fingerprint, options) =>
@@ -207,18 +208,12 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
         }, decodeText),
         ({ data }) => Redacted.make(data.token)
       ),
-    stream: (token, body, options) => {
-      const outgoing: Outgoing = {
+    stream: (token, body, options) =>
+      send({
         ...options,
         step: "stream",
-        request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token))
-      }
-      const other = bodyOf(outgoing)
-      return send(
-        outgoing,
-        (response) => Answer.isEventStream(response) ? body : other(),
-        (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer)
-      )
-    }
+        request: () => HttpClientRequest.setUrlParam(stream, "token", Redacted.value(token)),
+        events: body
+      }, (answer) => answer.body === body ? Effect.void : Answer.notEventStream(answer))
   }
 }
