@@ -225,28 +225,27 @@ const makeWith = Effect.fnUntraced(function*(
       Effect.flatMap(reserve(from), ({ id, login, token }) => {
         const giveBack = modify((sessions) => Sessions.giveBack(sessions, id))
         // Awaiting a completed `Deferred` would cost as much as the rest of this.
-        const issued = token === undefined ? restore(Deferred.await(login)) : Effect.succeed(token)
-        return Effect.matchCauseEffect(issued, {
-          onFailure: (cause) => Effect.zipRight(giveBack, Effect.failCause(cause)),
-          onSuccess: (token) =>
-            Effect.flatMap(Ref.get(ref), (sessions) => {
-              // Another call that waited for this login may already have found its session refused.
-              if (Sessions.isRefused(sessions, id)) {
-                return Effect.zipRight(giveBack, restore(lend(use, id + 1, isLast)))
-              }
-              return Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
-                onFailure: (cause) => {
-                  const isRefused = Option.exists(Cause.failureOption(cause), isRefusal)
-                  return Effect.zipRight(
-                    isRefused ? modify((_) => Sessions.refuse(_, id)) : giveBack,
-                    isRefused && !isLast ? restore(lend(use, sessions.nextId, true)) : Effect.failCause(cause)
-                  )
-                },
-                onSuccess: (value) =>
-                  Effect.as(Effect.zipRight(modify((_) => Sessions.keep(_, id)), Telemetry.countSessionUse), value)
-              })
+        const issued = token === undefined
+          ? Effect.tapErrorCause(restore(Deferred.await(login)), () => giveBack)
+          : Effect.succeed(token)
+        return Effect.flatMap(issued, (token) =>
+          Effect.flatMap(Ref.get(ref), (sessions) => {
+            // Another call that waited for this login may already have found its session refused.
+            if (Sessions.isRefused(sessions, id)) {
+              return Effect.zipRight(giveBack, restore(lend(use, id + 1, isLast)))
+            }
+            return Effect.matchCauseEffect(restore(Effect.suspend(() => use(token))), {
+              onFailure: (cause) => {
+                const isRefused = Option.exists(Cause.failureOption(cause), isRefusal)
+                return Effect.zipRight(
+                  isRefused ? modify((_) => Sessions.refuse(_, id)) : giveBack,
+                  isRefused && !isLast ? restore(lend(use, sessions.nextId, true)) : Effect.failCause(cause)
+                )
+              },
+              onSuccess: (value) =>
+                Effect.as(Effect.zipRight(modify((_) => Sessions.keep(_, id)), Telemetry.countSessionUse), value)
             })
-        })
+          }))
       })
     )
 
