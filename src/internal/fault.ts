@@ -76,7 +76,7 @@ export const toServiceError = (
     readonly retryAfter?: Option.Option<Duration.Duration> | undefined
   }
 ): GPTalkError.ServiceError => {
-  const redact = redactor(() => options.secrets.all)
+  const redact = redactor(options.secrets.all)
   const code = typeof fault.code === "string" ? redact(fault.code) : fault.code
   const detail = fault.detail === undefined ? "" : redact(fault.detail)
   // Fields are left out, not set to undefined, so that equal errors compare equal.
@@ -161,7 +161,7 @@ export const toConnectionError = (
 ): GPTalkError.ConnectionError => {
   const foreign = innermost(error)
   const { code, message, name } = Predicate.isRecord(foreign) ? foreign : { message: foreign }
-  const redact = redactor(() => options.secrets.all)
+  const redact = redactor(options.secrets.all)
   const clean = (value: unknown) => typeof value === "string" ? redact(value) : undefined
   const cleanCode = clean(code)
   return new GPTalkError.ConnectionError({

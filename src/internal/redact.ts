@@ -2,8 +2,6 @@
  * Makes foreign text (the error text of a service, the error message of a socket) safe to show: short, on one line, and
  * without any piece of a secret that was sent with the request.
  */
-import type { LazyArg } from "effect/Function"
-
 const maxLength = 200
 const mark = "[redacted]"
 
@@ -100,18 +98,13 @@ export const containsSecret = (secrets: ReadonlyArray<string>): (text: string) =
 }
 
 /**
- * Returns a function that makes a text safe. Secrets are collected and prepared for the first text.
+ * Returns a function that makes a text safe.
  *
  * @internal
  */
-export const redactor = (all: LazyArg<ReadonlyArray<string>>): (text: string) => string => {
-  let prepared: Readonly<Record<"known" | "forms", ReadonlyArray<string>>> | undefined
-  const prepare = () => {
-    const known = all()
-    return { known, forms: [...new Set([...known.map((secret) => onOneLine(decodeEscapes(secret))), ...known])] }
-  }
+export const redactor = (known: ReadonlyArray<string>): (text: string) => string => {
+  const forms = new Set([...known.map((secret) => onOneLine(decodeEscapes(secret))), ...known])
   return (text) => {
-    const { forms, known } = prepared ??= prepare()
     // Far more than is shown, but little enough to search fast.
     const start = text.slice(0, 3 * maxLength)
     // A secret that is cut off here may be too short to be recognized.

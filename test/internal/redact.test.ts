@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { redactor } from "../../src/internal/redact.js"
 
-const redact = (text: string, secrets: ReadonlyArray<string>): string => redactor(() => secrets)(text)
+const redact = (text: string, secrets: ReadonlyArray<string>): string => redactor(secrets)(text)
 
 describe("redact", () => {
   it("takes a secret out that was laid out anew and then quoted as a form", () => {
