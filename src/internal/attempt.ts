@@ -17,7 +17,7 @@ import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
 import type { GPTalkError } from "../GPTalkError.js"
 import { Body } from "./body.js"
-import { Deadline, type Watchdog } from "./deadline.js"
+import { Deadline } from "./deadline.js"
 import * as Fault from "./fault.js"
 import * as Reply from "./reply.js"
 import * as Secrets from "./secrets.js"
@@ -32,7 +32,6 @@ export interface Dependencies {
   readonly settings: Settings
   /** The secrets of the settings, which are sent with each request. */
   readonly secrets: ReadonlyArray<string>
-  readonly watchdogOf: (clock: Clock.Clock) => Watchdog
 }
 
 /** @internal */
@@ -64,7 +63,7 @@ const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): 
  * @internal
  */
 export const make = (
-  { auth, settings, transport, watchdogOf }: Dependencies,
+  { auth, settings, transport }: Dependencies,
   { clock, question, runtime, secrets, span: callSpan }: Call,
   delay: Effect.Effect<void>
 ): Attempt => {
@@ -72,9 +71,7 @@ export const make = (
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
     () => deadline.begin("stream", "firstDelta")
   )
-  const watchdog = watchdogOf(clock)
-  const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
-  watchdog.watch(deadline)
+  const deadline = new Deadline(clock, settings.timeouts, (error) => body.end(Exit.fail(error)))
   const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
@@ -134,7 +131,7 @@ export const make = (
     ...reply,
     close: (exit) =>
       Effect.suspend(() => {
-        watchdog.forget(deadline)
+        deadline.close()
         const endStream = Effect.sync(() => {
           if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
         })
