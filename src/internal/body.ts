@@ -28,9 +28,8 @@ interface Sink {
   /** Returns how many bytes wait to be read. Once they are read, `resume` of the source is called. */
   readonly push: (bytes: unknown) => number
   readonly end: () => void
+  /** Does nothing after the end. */
   readonly fail: (error: unknown) => void
-  /** The source emits no more bytes, whether or not it reached its end. */
-  readonly close: () => void
 }
 
 interface Source {
@@ -57,16 +56,17 @@ const isNodeReadable = (value: unknown): value is NodeReadable => Predicate.hasP
 const highWaterMark = 64 * 1024
 
 const fromNode = (readable: NodeReadable): Open => (sink) => {
+  const onClose = () => sink.fail({ message: "the connection was closed" })
   // A stream that ended or broke before anyone listened emits no more events.
   if (readable.errored) sink.fail(readable.errored)
   else if (readable.readableEnded) sink.end()
-  else if (readable.destroyed) sink.close()
+  else if (readable.destroyed) onClose()
   readable.on("data", (chunk) => {
     if (sink.push(ofChunk(chunk)) >= highWaterMark) readable.pause()
   })
   readable.on("end", sink.end)
   readable.on("error", sink.fail)
-  readable.on("close", sink.close)
+  readable.on("close", onClose)
   return {
     resume: () => readable.resume(),
     cancel: () => readable.destroy()
@@ -168,14 +168,12 @@ export class Body {
     this.#onConnect()
     this.response = response
     this.status = response.status
-    const fail = (error: unknown): void => {
-      if (!this.#isSourceDone) this.#finish(Exit.fail(this.#onError(error)))
-    }
     this.#source = sourceOf(response, runtime)({
       push: (bytes) => this.#push(bytes),
       end: () => this.#finish(Exit.succeed(undefined)),
-      fail,
-      close: () => fail({ message: "the connection was closed" })
+      fail: (error) => {
+        if (!this.#isSourceDone) this.#finish(Exit.fail(this.#onError(error)))
+      }
     })
   }
 
