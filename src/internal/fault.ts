@@ -16,17 +16,14 @@ export interface ServiceFault {
 }
 
 const successCodes: ReadonlyArray<unknown> = [0, 200, "0", "200"]
-const emptyValues: ReadonlyArray<unknown> = [undefined, null, false, 0, ""]
 
 /**
- * Whether a value is absent or empty, or all fields within it are.
+ * Whether a value of JSON is absent or empty, or all fields within it are.
  *
  * @internal
  */
 export const isEmptyValue = (value: unknown): boolean =>
-  (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) =>
-    emptyValues.includes(one)
-  )
+  (typeof value === "object" && value !== null ? Object.values(value) : [value]).every((one) => !one)
 
 const isError = (value: unknown): boolean =>
   !isEmptyValue(value) && !(Predicate.isRecord(value) && successCodes.includes(value["code"]))
