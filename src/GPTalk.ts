@@ -130,13 +130,14 @@ export const provider = {
 } as const
 
 const RequestSchema = Schema.Struct({
-  messages: Schema.optional(Schema.NonEmptyArray(Message.Message)),
-  prompt: Schema.optional(Schema.String),
-  model: Schema.optional(Schema.NonEmptyString),
-  temperature: Schema.optional(Schema.Finite),
-  systemPrompt: Schema.optional(Schema.String),
-  contextMessages: Schema.optional(Schema.NonNegativeInt)
+  messages: Schema.NonEmptyArray(Message.Message),
+  prompt: Schema.String,
+  model: Schema.NonEmptyString,
+  temperature: Schema.Finite,
+  systemPrompt: Schema.String,
+  contextMessages: Schema.NonNegativeInt
 }).pipe(
+  Schema.partial,
   Schema.filter((request) => (request.messages === undefined) !== (request.prompt === undefined), {
     identifier: "either messages or a prompt"
   })
