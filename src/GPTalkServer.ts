@@ -137,7 +137,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
 
 /**
  * The three routes of the protocol, below `/api/chatgpt/`. The server sends the headers of a stream at once, before the
- * first delta; Bun holds them back until that. A responder that fails ends the reply with an error frame and without `[DONE]`.
+ * first delta; Bun holds them back until that. A responder that fails ends the reply with an error frame and without
+ * `[DONE]`.
  *
  * Every error of these routes is JSON of the shape `{"code", "msg"}`, and `code` is the status:
  *

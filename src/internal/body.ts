@@ -222,6 +222,7 @@ export class Body {
     if (!isBytes(bytes)) {
       this.end(Exit.fail(this.#onError(new TypeError("a chunk of the body is not a Uint8Array"))))
       this.close()
+      // Not 0, which would ask for more.
       return 1
     }
     // Deferred: the next chunk may already be there.

@@ -147,6 +147,7 @@ export class FrameDecoder {
   #readLine(line: Uint8Array, deltas: Array<string>): void {
     const payload = this.#payload(line)
     if (payload === undefined) return
+    // Also behind more blanks than the patterns are matched against.
     if (payload.startsWith(Protocol.done)) return this.#endReply(deltas)
     const json = Json.parse(payload)
     if (Either.isLeft(json)) return this.#passOver(json.left)

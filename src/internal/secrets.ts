@@ -1,6 +1,9 @@
 /**
  * What must not appear in the text of an error: all secrets that a call has sent so far, not only those of the failed
  * request, since a service may remember the others; and the secrets of other calls' logins.
+ *
+ * A call includes the secrets of all logins of its `Auth`. A login includes those too, and what the calls that wait for
+ * it have sent.
  */
 import * as FiberRef from "effect/FiberRef"
 import type { LazyArg } from "effect/Function"
