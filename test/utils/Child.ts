@@ -121,7 +121,8 @@ export const runOnTerminal = (
   Effect.gen(function*() {
     const command = `tty; stty cols 80 rows 24; exec "${process.execPath}" "${file}" ${rest}`
     const child = yield* run("script", ["-qefc", command, "/dev/null"], options)
-    const path = (yield* child.see(/\S+\r\n/)).trim()
+    // The shell may warn of the locale first.
+    const path = (yield* child.see(/\/dev\/\S+\r\n/)).trim()
     return {
       ...child,
       resize: (columns) => void execFileSync("stty", ["-F", path, "cols", String(columns)])
