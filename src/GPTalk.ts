@@ -20,6 +20,7 @@ import type { GPTalkError } from "./GPTalkError.js"
 import { InvalidRequestError } from "./GPTalkError.js"
 import type { Dependencies } from "./internal/attempt.js"
 import { options as defaultOptions, unwrap, validate } from "./internal/config.js"
+import { watchdogs } from "./internal/deadline.js"
 import * as Exchange from "./internal/exchange.js"
 import { describe } from "./internal/issue.js"
 import * as Reply from "./internal/reply.js"
@@ -179,6 +180,7 @@ export const make = Effect.fnUntraced(function*(
   const dependencies = Either.map(Settings.make(options), (settings): Dependencies => ({
     auth,
     transport: Transport.make(client, settings),
+    watchdogOf: watchdogs(settings.timeouts),
     secrets: Secrets.ofSettings(settings),
     settings
   }))

@@ -17,7 +17,7 @@ import * as Tracer from "effect/Tracer"
 import type * as Auth from "../Auth.js"
 import type { GPTalkError } from "../GPTalkError.js"
 import { Body } from "./body.js"
-import { Deadline } from "./deadline.js"
+import { Deadline, type Watchdog } from "./deadline.js"
 import * as Fault from "./fault.js"
 import * as Reply from "./reply.js"
 import * as Secrets from "./secrets.js"
@@ -32,6 +32,7 @@ export interface Dependencies {
   readonly settings: Settings
   /** The secrets of the settings, which are sent with each request. */
   readonly secrets: ReadonlyArray<string>
+  readonly watchdogOf: (clock: Clock.Clock) => Watchdog
 }
 
 /** @internal */
@@ -63,7 +64,7 @@ const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): 
  * @internal
  */
 export const make = (
-  { auth, settings, transport }: Dependencies,
+  { auth, settings, transport, watchdogOf }: Dependencies,
   { clock, question, runtime, secrets, span: callSpan }: Call,
   delay: Effect.Effect<void>
 ): Attempt => {
@@ -71,7 +72,9 @@ export const make = (
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
     () => deadline.begin("stream", "firstDelta")
   )
-  const deadline = new Deadline(clock, settings.timeouts, (error) => body.end(Exit.fail(error)))
+  const watchdog = watchdogOf(clock)
+  const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
+  watchdog.watch(deadline)
   const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
@@ -131,7 +134,7 @@ export const make = (
     ...reply,
     close: (exit) =>
       Effect.suspend(() => {
-        deadline.close()
+        watchdog.forget(deadline)
         const endStream = Effect.sync(() => {
           if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
         })

@@ -13,14 +13,18 @@ import type { Settings } from "./settings.js"
 type Timeouts = Settings["timeouts"]
 type OnTimeout = (error: GPTalkError.TimeoutError) => void
 
-/** Sleeps until the earliest deadline of all calls, and then checks which of them have timed out. */
-class Watchdog {
+/**
+ * Sleeps until the earliest deadline of all calls, and then checks which of them have timed out.
+ *
+ * @internal
+ */
+export class Watchdog {
   readonly #calls = new Set<Deadline>()
   #fiber: Fiber.RuntimeFiber<void> | undefined
   #wakesAt = Infinity
   #stopping: ReturnType<typeof setTimeout> | undefined
 
-  constructor(readonly clock: Clock.Clock) {}
+  constructor(readonly timeouts: Timeouts, readonly clock: Clock.Clock) {}
 
   watch(deadline: Deadline): void {
     clearTimeout(this.#stopping)
@@ -59,18 +63,23 @@ class Watchdog {
   })
 }
 
-const watchdogs = new WeakMap<Clock.Clock, Watchdog>()
-
-/** The one watchdog of each clock: a program under test has a clock of its own. */
-const watchdogOf = (clock: Clock.Clock): Watchdog => {
-  const watchdog = watchdogs.get(clock) ?? new Watchdog(clock)
-  watchdogs.set(clock, watchdog)
-  return watchdog
+/**
+ * Returns the one watchdog of each clock: a program under test has a clock of its own.
+ *
+ * @internal
+ */
+export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog => {
+  const all = new WeakMap<Clock.Clock, Watchdog>()
+  return (clock) => {
+    const watchdog = all.get(clock) ?? new Watchdog(timeouts, clock)
+    all.set(clock, watchdog)
+    return watchdog
+  }
 }
 
 /**
- * The timeouts of one attempt of a call, until it is closed. Within the stream, only the time spent waiting for the
- * service counts, not the time that the consumer takes between two pulls.
+ * The timeouts of one attempt of a call. Within the stream, only the time spent waiting for the service counts, not the
+ * time that the consumer takes between two pulls.
  *
  * @internal
  */
@@ -81,14 +90,11 @@ export class Deadline {
   #waitingSince: number | undefined
 
   readonly #watchdog: Watchdog
-  readonly #timeouts: Timeouts
   readonly #onTimeout: OnTimeout
 
-  constructor(clock: Clock.Clock, timeouts: Timeouts, onTimeout: OnTimeout) {
-    this.#watchdog = watchdogOf(clock)
-    this.#timeouts = timeouts
+  constructor(watchdog: Watchdog, onTimeout: OnTimeout) {
+    this.#watchdog = watchdog
     this.#onTimeout = onTimeout
-    this.#watchdog.watch(this)
   }
 
   /** Whether a pull of the consumer is pending. */
@@ -98,7 +104,7 @@ export class Deadline {
 
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
-    this.#wait = { step, phase, after: this.#timeouts[phase] }
+    this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
     if (this.isPulled) this.#waitingSince = this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
@@ -117,11 +123,6 @@ export class Deadline {
   /** The consumer's pull is answered: no time counts until the next one. */
   endPull(): void {
     this.#waitingSince = undefined
-  }
-
-  /** The attempt is over: nothing is reported any more. */
-  close(): void {
-    this.#watchdog.forget(this)
   }
 
   /** Reports a timeout if the deadline has passed. Returns when to check again. */

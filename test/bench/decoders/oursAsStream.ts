@@ -5,7 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import { Deadline } from "../../../src/internal/deadline.js"
+import { Deadline, Watchdog } from "../../../src/internal/deadline.js"
 import * as Reply from "../../../src/internal/reply.js"
 import { Secrets } from "../../../src/internal/secrets.js"
 import * as Settings from "../../../src/internal/settings.js"
@@ -14,13 +14,14 @@ import type { Decoder } from "./index.js"
 import { joined } from "./joined.js"
 
 const { maxFrameSize, timeouts } = Either.getOrThrow(Settings.make({}))
-const clock = Clock.make()
+const watchdog = new Watchdog(timeouts, Clock.make())
 
 export const oursAsStream: Decoder = async (chunks) => {
   const body = bodyOf(chunks)
-  const deadline = new Deadline(clock, timeouts, () => {})
+  const deadline = new Deadline(watchdog, () => {})
+  watchdog.watch(deadline)
   const { pull } = Reply.make({ body, deadline, secrets: new Secrets([]), maxFrameSize })
   const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
-  deadline.close()
+  watchdog.forget(deadline)
   return text
 }
