@@ -2,6 +2,8 @@
  * Makes foreign text (the error text of a service, the error message of a socket) safe to show: short, on one line, and
  * without any piece of a secret that was sent with the request.
  */
+import { WellFormed } from "./wellFormed.js"
+
 const maxLength = 200
 const mark = "[redacted]"
 
@@ -120,6 +122,8 @@ export const redactor = (known: ReadonlyArray<string>): (text: string) => string
     const isEscaped = bare !== start && bare.startsWith(cleaner)
     const clean = isEscaped ? hide(start, start.length - unreliable, known) : cleaner
     const line = onOneLine(clean).trim()
-    return (line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line).toWellFormed()
+    return line.length > maxLength
+      ? `${new WellFormed().push(line.slice(0, maxLength - 1))}…`
+      : line.toWellFormed()
   }
 }
