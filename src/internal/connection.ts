@@ -42,7 +42,11 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
     for (const event of ["end", "finish"] as const) socket.on(event, () => socket.destroy())
     // If data is unread when the connection closes, the client sees a reset instead of the answer.
     socket.resume()
-    return new ErrorAnswer({ code: 400, msg: "upgrades are not supported: send no upgrade header" })
+    return new ErrorAnswer({
+      code: 400,
+      msg: "upgrades are not supported: send no upgrade header",
+      closes: true
+    })
   }
 )
 
