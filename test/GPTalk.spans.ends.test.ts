@@ -1,5 +1,20 @@
+import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, identity, Layer, Logger, LogLevel, Sink, Stream, TestClock } from "effect"
+import {
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  identity,
+  Layer,
+  Logger,
+  LogLevel,
+  Option,
+  Scope,
+  Sink,
+  Stream,
+  TestClock
+} from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { around } from "./utils/auths.js"
 import * as MockClient from "./utils/mockClient.js"
@@ -94,6 +109,112 @@ describe("GPTalk spans", () => {
       const spans = yield* spansOf(call, MockClient.make())
       assert.lengthOf(spans, 4)
       assert.isTrue(spans.every((span) => span.status._tag === "Ended" && Exit.isSuccess(span.status.exit)))
+    }))
+
+  const brokenOff = MockClient.make({
+    stream: () => {
+      const source = new MockClient.Source((source) =>
+        source.pulls === 1 ? source.emit(MockClient.frame("a")) : source.break()
+      )
+      return source.response
+    }
+  })
+
+  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
+    ["buffers it", Stream.runDrain(Stream.buffer(stream, { capacity: 4 }))],
+    ["zips it", Stream.runDrain(Stream.zip(stream, Stream.make(1, 2)))],
+    ["groups it", Stream.runDrain(Stream.groupedWithin(stream, 4, "1 second"))],
+    [
+      "pulls it, and goes on",
+      Effect.scoped(Effect.flatMap(Stream.toPull(stream), (pull) => Effect.exit(Effect.forever(pull))))
+    ]
+  ])("a call that fails ends its span so, though its consumer %s", ([_, call]) =>
+    Effect.gen(function*() {
+      const inTime = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(call)
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.await(fiber)
+      })
+      const spans = yield* spansOf(inTime, brokenOff)
+      for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
+        assert.match(String(exitOf(spans, name)), /IncompleteReplyError/, name)
+      }
+    }))
+
+  it.effect.each<readonly [string, Effect.Effect<unknown, unknown, GPTalk.GPTalk>]>([
+    ["runs out of time", Stream.runDrain(Stream.timeoutFail(stream, () => "the consumer's", "1 second"))],
+    [
+      "is interrupted by another stream",
+      Stream.runDrain(Stream.merge(stream, Stream.fromEffect(Effect.delay(Effect.fail("the consumer's"), "1 second"))))
+    ]
+  ])(
+    "a call that waits when its consumer %s ends its span without that failure",
+    ([_, call]) =>
+      Effect.gen(function*() {
+        const inTime = Effect.gen(function*() {
+          const fiber = yield* Effect.fork(call)
+          yield* TestClock.adjust("10 seconds")
+          assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
+        })
+        const client = MockClient.make({
+          stream: () =>
+            new MockClient.Source((source) => source.pulls === 1 ? source.emit(MockClient.frame("a")) : undefined)
+              .response
+        })
+        const spans = yield* spansOf(inTime, client)
+        assert.isTrue(spans.every((span) => span.status._tag === "Ended"))
+        for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
+          assert.notMatch(String(exitOf(spans, name)), /the consumer's/, name)
+        }
+      })
+  )
+
+  it.effect("all of them end where a finalizer of the client dies", () =>
+    Effect.gen(function*() {
+      const { layer, spans } = yield* Spans.record
+      const dying = MockClient.make().layer.pipe(
+        Layer.map((context) =>
+          Context.make(
+            HttpClient.HttpClient,
+            HttpClient.transform(Context.get(context, HttpClient.HttpClient), (sent) =>
+              Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
+                Effect.zipRight(
+                  Option.match(scope, {
+                    onNone: () => Effect.void,
+                    onSome: (scope) => Scope.addFinalizer(scope, Effect.dieMessage("the finalizer's"))
+                  }),
+                  sent
+                )))
+          )
+        )
+      )
+      yield* Effect.exit(Stream.runDrain(Stream.take(stream, 1))).pipe(
+        Effect.provide(GPTalk.layer().pipe(Layer.provide(dying))),
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name), [])
+    }))
+
+  it.effect("a tracer that throws keeps no connection open", () =>
+    Effect.gen(function*() {
+      const source = new MockClient.Source()
+      const { layer, spans } = yield* Spans.record
+      const call = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.exit(generate))
+        yield* TestClock.adjust("1 second")
+        const [first] = spans
+        first!.attribute = () => {
+          throw new Error("the tracer's")
+        }
+        yield* TestClock.adjust("1 minute")
+        assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      })
+      yield* call.pipe(
+        MockClient.provide(MockClient.make({ stream: () => source.response }), { retries: 0 }),
+        Effect.provide(layer)
+      )
+      assert.isTrue(source.isCancelled)
+      assert.deepStrictEqual(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name), [])
     }))
 
   it.effect("a call that dies ends its span so, also where an unreadable frame is logged", () =>

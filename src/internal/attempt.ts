@@ -44,6 +44,8 @@ export interface Call {
   readonly runtime: Runtime.Runtime<never>
   /** All that the call has sent so far, in all its attempts. */
   readonly secrets: Secrets.Secrets
+  /** Runs when a pull fails. */
+  readonly onFailure: Reply.Options["onFailure"]
 }
 
 /** @internal */
@@ -65,7 +67,7 @@ const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): 
  */
 export const make = (
   { auth, settings, transport, watchdogOf }: Dependencies,
-  { clock, question, runtime, secrets, span: callSpan }: Call,
+  { clock, onFailure, question, runtime, secrets, span: callSpan }: Call,
   delay: Effect.Effect<void>
 ): Attempt => {
   const body = new Body(
@@ -75,7 +77,7 @@ export const make = (
   const watchdog = watchdogOf(clock)
   const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
   watchdog.watch(deadline)
-  const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
+  const reply = Reply.make({ body, deadline, secrets, onFailure, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
   /** The scope of the last request: an `Auth` may make several at a time. */
@@ -146,12 +148,10 @@ export const make = (
         // The connection is closed at once, however long the client takes to react to the interruption.
         const running = sender
         running?.unsafeInterruptAsFork(FiberId.none)
-        return Effect.zipRight(
-          scope === undefined ? Effect.void : Scope.close(scope, exit),
-          Effect.zipRight(
-            running === undefined ? Effect.void : awaitAtMost(running, settings.timeouts.response),
-            endStream
-          )
+        // A finalizer of the client may die.
+        return (scope === undefined ? Effect.void : Scope.close(scope, exit)).pipe(
+          Effect.ensuring(running === undefined ? Effect.void : awaitAtMost(running, settings.timeouts.response)),
+          Effect.ensuring(endStream)
         )
       })
   }

@@ -97,15 +97,10 @@ export class Deadline {
     this.#onTimeout = onTimeout
   }
 
-  /** Whether a pull of the consumer is pending. */
-  get isPulled(): boolean {
-    return this.#waitingSince !== undefined
-  }
-
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
-    if (this.isPulled) this.#waitingSince = this.#watchdog.now()
+    if (this.#waitingSince !== undefined) this.#waitingSince = this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
 

@@ -2,6 +2,7 @@
  * One call from start to end: an attempt, and more of them as long as no delta has arrived. After the first delta there
  * is no retry, so no text is delivered twice.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
@@ -66,6 +67,16 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
   let count = 0
   let delay: Effect.Effect<void> = Effect.void
   let end: Attempt.Close = () => Effect.void
+  /**
+   * How a pull of the call failed. The exit that `close` is given is the consumer's, which may not know of this, or has
+   * failed itself: that is reported elsewhere, and may hold text of the reply.
+   */
+  let failure: Exit.Exit<never, GPTalkError> | undefined
+
+  const onFailure = (cause: Cause.Cause<GPTalkError>): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (!Cause.isInterruptedOnly(cause)) failure = Exit.failCause(cause)
+    })
 
   const release: Attempt.Close = (exit) =>
     Effect.suspend(() => {
@@ -82,6 +93,7 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
           Effect.flatMap((time) => {
             count++
             delay = Effect.sleep(time)
+            failure = undefined
             return Effect.zipRight(Telemetry.countRetry(error), release(Exit.fail(error)))
           }),
           // If interrupted here, the pull would fail again the next time, and count as two retries.
@@ -96,16 +108,17 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
     const span = yield* Span.open(name)
     end = (exit) =>
       Effect.suspend(() => Telemetry.recordEnd(span, attempt?.progress(), exit)).pipe(
-        Effect.zipRight(release(exit)),
-        Effect.map(() => Span.end(span, clock, exit))
+        // A tracer may throw, a finalizer of the client may die.
+        Effect.ensuring(release(exit)),
+        Effect.ensuring(Effect.sync(() => Span.end(span, clock, exit)))
       )
     Telemetry.annotateCall(span)
-    const { contents, dependencies, question } = yield* prepared
+    const { contents, dependencies, question } = yield* Effect.tapErrorCause(prepared, onFailure)
     Telemetry.annotateRequest(span, question)
     const secrets = new Secrets([question.content, question.prompt, ...contents, ...dependencies.secrets])
-    const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
+    const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets, onFailure }
     pull = () =>
-      Effect.tap(firstDeltas(dependencies, call), (deltas) => {
+      Effect.tap(Effect.tapErrorCause(firstDeltas(dependencies, call), onFailure), (deltas) => {
         pull = attempt?.pull
         return deltas === undefined
           ? Effect.void
@@ -118,12 +131,6 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
 
   return {
     pull: () => pull?.() ?? first,
-    close: (exit) =>
-      Effect.suspend(() => {
-        // While no pull is pending, a failure is the consumer's and not this call's. It is reported elsewhere, and may
-        // hold text of the reply.
-        const isOwn = attempt === undefined || attempt.isPulled() || Telemetry.isInterruption(exit)
-        return end(isOwn ? exit : Exit.void)
-      })
+    close: (exit) => Effect.suspend(() => end(failure ?? (Telemetry.isInterruption(exit) ? exit : Exit.void)))
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Reads the body of the stream as batches of deltas, until the reply is complete or fails.
  */
+import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -28,8 +29,6 @@ export type Pull = () => Next
 /** @internal */
 export interface Reply {
   readonly pull: Pull
-  /** Whether a pull of the consumer is pending. */
-  readonly isPulled: () => boolean
   /** Whether the consumer has reached the end of the reply, and how many deltas have arrived. */
   readonly progress: () => { readonly isComplete: boolean; readonly deltas: number }
 }
@@ -42,10 +41,12 @@ export interface Options {
   readonly secrets: Secrets
   /** In bytes. */
   readonly maxFrameSize: number
+  /** Runs when a pull fails. */
+  readonly onFailure: (cause: Cause.Cause<GPTalkError.GPTalkError>) => Effect.Effect<void>
 }
 
 /** @internal */
-export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply => {
+export const make = ({ body, deadline, maxFrameSize, onFailure, secrets }: Options): Reply => {
   const decoder = new FrameDecoder(maxFrameSize)
   let deltaCount = 0
   let isComplete = false
@@ -87,31 +88,29 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
     const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
-    return Effect.zipRight(
-      Effect.forEach(
-        decoder.passedOver.splice(0),
-        (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
-      ),
-      Effect.suspend(next)
+    const log = Effect.forEach(
+      decoder.passedOver.splice(0),
+      (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
     )
+    return Effect.zipRight(Effect.tapErrorCause(log, onFailure), Effect.suspend(next))
   }
 
   const handlers: Handlers<Deltas> = {
     onChunks: receive,
-    onEnd: Effect.matchEffect({
-      onSuccess: finish,
-      onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
-    })
+    onEnd: (end) =>
+      Effect.matchEffect(end, {
+        onSuccess: finish,
+        onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
+      }).pipe(Effect.tapErrorCause(onFailure))
   }
 
   const pull: Pull = () => {
     deadline.pull()
-    return decoder.outcome === undefined ? body.read(handlers) : finish()
+    return decoder.outcome === undefined ? body.read(handlers) : Effect.tapErrorCause(finish(), onFailure)
   }
 
   return {
     pull,
-    isPulled: () => deadline.isPulled,
     progress: () => ({ isComplete, deltas: deltaCount })
   }
 }

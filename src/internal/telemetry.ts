@@ -84,11 +84,13 @@ export const recordEnd = (
 ): Effect.Effect<void> => {
   const isComplete = progress?.isComplete === true
   const outcome = isComplete ? "complete" : outcomeOf(exit)
-  if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
-  // An interruption is not an error, nor does the span status report it as one.
-  else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
+  const annotate = Effect.sync(() => {
+    if (isComplete) span.attribute("gen_ai.response.finish_reasons", ["stop"])
+    // An interruption is not an error, nor does the span status report it as one.
+    else if (outcome !== "stopped" && outcome !== "interrupted") span.attribute("error.type", outcome)
+  })
   return Effect.zipRight(
     Metric.update(deltas, progress?.deltas ?? 0),
-    Metric.increment(Metric.tagged(replies, "outcome", outcome))
+    Effect.zipRight(Metric.increment(Metric.tagged(replies, "outcome", outcome)), annotate)
   )
 }
