@@ -11,6 +11,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
@@ -105,13 +107,17 @@ const isEmptyBody = (error: unknown): boolean => Predicate.hasProperty(error, "r
 
 const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Runtime<never>): Open => (sink) => {
   const room = Effect.unsafeMakeLatch(true)
-  // The fiber must not fail: its failure would be logged, and it holds the request.
   const safe = Stream.catchAllCause(stream, (cause) => {
     const error = Cause.squash(cause)
     if (!isEmptyBody(error)) sink.fail(error)
     return Stream.empty
   })
-  const fiber = Runtime.runFork(runtime)(
+  // A failure holds the request, and a span its URL: neither may be logged or traced.
+  const silent = runtime.pipe(
+    Runtime.setFiberRef(FiberRef.unhandledErrorLogLevel, Option.none()),
+    Runtime.setFiberRef(FiberRef.currentTracerEnabled, false)
+  )
+  const fiber = Runtime.runFork(silent)(
     Stream.runForEach(safe, (bytes) => {
       if (sink.push(bytes) > 0) room.unsafeClose()
       return room.await

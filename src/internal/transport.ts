@@ -93,22 +93,26 @@ const setFiber = (context: Context.Context<never>, isTraced: boolean): Effect.Ef
   )
 
 /**
- * Turns a failure of the client into a response or an error of ours. A client may treat a status as a failure: the
- * response is still an answer. A defect may hold or quote the request, which must not leak that way either.
+ * Turns a failure of the client into a response or an error of ours: a client may treat a status as a failure, but the
+ * response is still an answer.
  */
 const recover = (
   sent: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>,
   options: Options & { readonly step: GPTalkError.Step }
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, GPTalkError.GPTalkError> =>
-  sent.pipe(
-    Effect.catchAll((error) =>
-      error._tag === "ResponseError" && error.reason === "StatusCode"
-        ? Effect.succeed(error.response)
-        : Effect.fail(Fault.toConnectionError(error, options))
-    ),
-    Effect.catchAllDefect((defect) =>
-      Effect.die(Fault.isUnsafe(defect, options.secrets) ? Fault.toConnectionError(defect, options) : defect)
-    )
+  Effect.catchAll(sent, (error) =>
+    error._tag === "ResponseError" && error.reason === "StatusCode"
+      ? Effect.succeed(error.response)
+      : Effect.fail(Fault.toConnectionError(error, options)))
+
+/** A defect of the client, or of its response, may hold or quote the request, which must not leak that way either. */
+const redactDefect = <A, E>(
+  self: Effect.Effect<A, E>,
+  options: Options & { readonly step: GPTalkError.Step }
+): Effect.Effect<A, E> =>
+  Effect.catchAllDefect(
+    self,
+    (defect) => Effect.die(Fault.isUnsafe(defect, options.secrets) ? Fault.toConnectionError(defect, options) : defect)
   )
 
 /** At module level, so that it keeps nothing but the body alive for as long as the reply is open. */
@@ -167,7 +171,7 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
           setFiber(contextOf(context, outgoing), false),
           Effect.flatMap(
             Effect.exit(restore(execute(request))),
-            (exit) => Effect.zipRight(putBack, Effect.flatMap(recover(exit, outgoing), connect))
+            (exit) => Effect.zipRight(putBack, redactDefect(Effect.flatMap(recover(exit, outgoing), connect), outgoing))
           )
         )
       })
