@@ -168,7 +168,8 @@ const makeWith = Effect.fnUntraced(function*(
     secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
-      // A client that cannot be interrupted is not waited for. The fibers of this must not fail: that would be logged.
+      // A client that cannot be interrupted is not waited for. The fibers of this must not fail: that would be logged,
+      // in the race for the time by Effect 3.22.0 alone.
       Effect.exit,
       Effect.disconnect,
       Effect.timeoutFail({

@@ -107,10 +107,13 @@ const toFrames = (deltas: Stream.Stream<string, unknown>): Frames =>
     return Channel.zipRight(write(new Uint8Array(0)), Channel.pipeTo(Stream.toChannel(deltas), writer))
   })
 
-/** A finalizer of the responder that dies ends the whole channel: there is no error frame then, and no `[DONE]`. */
+/**
+ * A finalizer of the responder that dies ends the whole channel, without an error frame; so does a defect of what reads
+ * the reply, such as middleware. The platform says nothing of either.
+ */
 const logDefect = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Exit.isFailure(exit) && Cause.isDie(exit.cause)
-    ? Effect.logError("A finalizer of the responder died; the reply was cut off.", exit.cause)
+    ? Effect.logError("A defect of a finalizer, or of what reads the reply, has cut the reply off.", exit.cause)
     : Effect.void
 
 /** Whether the router, which is lenient about case, slashes and escapes, may route it to `stream`. */

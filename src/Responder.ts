@@ -25,8 +25,8 @@ export class Responder extends Context.Tag("effect-gptalk/Responder")<Responder,
 export interface Service {
   /**
    * The deltas of the reply; empty ones are skipped. A failure or a defect ends the reply with an error frame that does
-   * not say why, or, if a finalizer within the stream dies, without one; the server logs the cause. When the client
-   * disconnects, the stream is interrupted.
+   * not say why, and the server logs the cause. A finalizer within the stream that dies may cut the reply off without
+   * that frame. When the client disconnects, the stream is interrupted.
    */
   readonly respond: (request: Request) => Stream.Stream<string, unknown>
 }

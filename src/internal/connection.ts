@@ -64,14 +64,13 @@ const runningOn = (socket: NodeSocket): Running.Running => {
   return running
 }
 
-/** Node does not report that a client has disconnected while the body of its request is unread. */
 const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
   if (Predicate.hasProperty(source, "resume") && typeof source.resume === "function") source.resume()
 }
 
 /**
- * Ends when the connection of an answered request closes: Node reports that only to the first of pipelined requests.
- * None without a real connection.
+ * Ends when the connection of an answered request closes: Node reports that only to the first of pipelined requests,
+ * and not while a body is unread, which is discarded here. None without a real connection.
  *
  * @internal
  */

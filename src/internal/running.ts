@@ -57,8 +57,7 @@ export const effect = <A, E, R>(self: Effect.Effect<A, E, R>, running: Running):
 
 /**
  * Keeps the fiber of the channel in each of `all` as long as it runs. A channel cannot be interrupted before its
- * finalizer is registered, so this needs no scope. There is one finalizer for everything: each takes a part of the time
- * of every chunk.
+ * finalizer is registered, so this needs no scope. One finalizer serves all, since each slows every chunk.
  *
  * @internal
  */
