@@ -63,6 +63,13 @@ export const serviceFault = (json: unknown, hasContent = false): ServiceFault | 
   return !isError(json["error"]) && (isSilent || successCodes.includes(fault.code)) ? undefined : fault
 }
 
+/** A number is a secret only if it is as long as a piece of one: a shorter one is a code, whatever was asked. */
+const redactCode = (code: number | string, redact: (text: string) => string): number | string => {
+  if (typeof code === "number" && Math.abs(code) < 1e7) return code
+  const text = redact(String(code))
+  return text === String(code) ? code : text
+}
+
 /** @internal */
 export const toServiceError = (
   fault: ServiceFault,
@@ -74,7 +81,7 @@ export const toServiceError = (
   }
 ): GPTalkError.ServiceError => {
   const redact = redactor(options.secrets.all)
-  const code = typeof fault.code === "string" ? redact(fault.code) : fault.code
+  const code = fault.code === undefined ? undefined : redactCode(fault.code, redact)
   const detail = fault.detail === undefined ? "" : redact(fault.detail)
   // Fields are left out, not set to undefined, so that equal errors compare equal.
   return new GPTalkError.ServiceError({

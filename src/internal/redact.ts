@@ -17,9 +17,9 @@ const shortestPart = 4
 
 const isLetter = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
 
-/** The escapes of JSON, URLs and HTML, in which a service may quote a request. */
+/** The escapes of JSON, URLs, HTML, and of bytes in Python, in which a service may quote a request. */
 const escapes =
-  /\\(?:u[\dA-Fa-f]{4}|["\\/bfnrt])|(?:%[\dA-Fa-f]{2})+|&#(\d{1,6});|&#[xX]([\dA-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);/g
+  /\\(?:u[\dA-Fa-f]{4}|["\\/bfnrt])|(?:%[\dA-Fa-f]{2})+|(?:\\x[\dA-Fa-f]{2})+|&#(\d{1,6});|&#[xX]([\dA-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);/g
 const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: "\"", apos: "'" }
 const utf8 = new TextDecoder()
 
@@ -30,8 +30,9 @@ const utf8 = new TextDecoder()
 const decodeEscapes = (text: string, depth = 4): string => {
   if (depth === 0 || !/[\\%&]/.test(text)) return text
   const next = text.replace(escapes, (all: string, decimal?: string, hex?: string, entity = "") => {
+    const [sign = ""] = /^(?:%|\\x)/.exec(all) ?? []
+    if (sign !== "") return utf8.decode(Uint8Array.from(all.split(sign).slice(1), (byte) => parseInt(byte, 16)))
     if (all.startsWith("\\")) return JSON.parse(`"${all}"`) as string
-    if (all.startsWith("%")) return utf8.decode(Uint8Array.from(all.slice(1).split("%"), (byte) => parseInt(byte, 16)))
     return entities[entity] ?? String.fromCodePoint(decimal === undefined ? parseInt(hex!, 16) : Number(decimal))
   })
   return next === text ? text : decodeEscapes(next, depth - 1)

@@ -121,6 +121,17 @@ describe("Fault", () => {
       assert.strictEqual(detailOf("no\nto hunter2", ["hunter2"]), "no to [redacted]")
     })
 
+    it.each<readonly [number | string, string, number | string]>([
+      [4111111111111111, "my card is 4111111111111111", "[redacted]"],
+      [-41111111, "41111111", "-[redacted]"],
+      ["4711", "4711", "[redacted]"],
+      [4711, "4711", 4711],
+      [1.5e300, "4111111111111111", 1.5e300]
+    ])("has the code of the service, made safe: %s with %s", (code, secret, told) => {
+      const error = Fault.toServiceError({ code }, { step: "text", status: 400, secrets: new Secrets([secret]) })
+      assert.strictEqual(error.code, told)
+    })
+
     it.each(["\u0001", "\u0000\u001f", " \u001b\n"])(
       "has none where nothing can be seen of them: %j",
       (detail) => {

@@ -12,6 +12,14 @@ describe("redact", () => {
     assert.strictEqual(redact("bad input my++pin++is++4711++ok", ["my  pin  is  4711  ok"]), "bad input [redacted]")
   })
 
+  it("takes a secret out that is quoted as bytes in Python", () => {
+    const bytes = (text: string) =>
+      Array.from(new TextEncoder().encode(text), (byte) => `\\x${byte.toString(16)}`).join("")
+    assert.strictEqual(redact(`no b'${bytes("Мой пароль")} 4711'`, ["Мой пароль 4711"]), "no b'[redacted]'")
+    assert.strictEqual(redact(`no b'${bytes("session-token")}'`, ["session-token"]), "no b'[redacted]'")
+    assert.strictEqual(redact("C:\\xa\\x00", []), "C:\\xa\\x00")
+  })
+
   it("leaves ordinary words alone", () => {
     assert.strictEqual(redact("quota used up", ["a-token-of-some-length"]), "quota used up")
   })
