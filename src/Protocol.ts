@@ -98,6 +98,9 @@ export const LoginRequest = Schema.Struct({
  */
 export interface LoginRequest extends Schema.Schema.Type<typeof LoginRequest> {}
 
+/** Must fit into a header or a URL, for which HTTP servers allow some 8 or 16 KiB. */
+const Token = Schema.String.pipe(Schema.maxLength(8192, { description: "a token of at most 8192 characters" }))
+
 /**
  * The response to `login`: a session token. `expires_at` is in Unix seconds.
  *
@@ -106,7 +109,7 @@ export interface LoginRequest extends Schema.Schema.Type<typeof LoginRequest> {}
  */
 export const LoginResponse = Schema.Struct({
   data: Schema.Struct({
-    token: Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token of visible ASCII" })),
+    token: Token.pipe(Schema.pattern(/^[\x21-\x7e]+$/, { description: "a token of visible ASCII" })),
     expires_at: Schema.Finite
   })
 }).annotations({ identifier: "GPTalkLoginResponse" })
@@ -151,7 +154,7 @@ export interface TextRequest extends Schema.Schema.Type<typeof TextRequest> {}
  * @category schemas
  */
 export const TextResponse = Schema.Struct({
-  data: Schema.Struct({ token: Schema.NonEmptyString })
+  data: Schema.Struct({ token: Token.pipe(Schema.nonEmptyString()) })
 }).annotations({ identifier: "GPTalkTextResponse" })
 
 /**

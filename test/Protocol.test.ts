@@ -85,6 +85,13 @@ describe("Protocol", () => {
     assert.isFalse(accepts(Protocol.TextResponse, {}))
   })
 
+  it("a token is no longer than a header or a URL may be", () => {
+    const tokens = ["t".repeat(8192), "t".repeat(8193)]
+    const login = (token: string) => accepts(Protocol.LoginResponse, { data: { token, expires_at: 1 } })
+    assert.deepStrictEqual(tokens.map(login), [true, false])
+    assert.deepStrictEqual(tokens.map((token) => accepts(Protocol.TextResponse, { data: { token } })), [true, false])
+  })
+
   it("a text request is the table of the protocol", () => {
     const body = {
       content: "Hi",
