@@ -30,7 +30,7 @@ class PromptError extends Data.TaggedError("PromptError")<{ readonly message: st
 const readPipe = NodeStream.stdin.pipe(
   Stream.decodeText(),
   Stream.mkString,
-  Effect.map((text) => text.replace(/[\r\n]+$/, ""))
+  Effect.map((text) => text.replace(/(?<![\r\n])[\r\n]+$/, ""))
 )
 
 const answer = Effect.fnUntraced(function*(prompt: string) {

@@ -209,6 +209,15 @@ describe("GPTalk.layerConfig, each variable", () => {
 describe("GPTalk.layerConfig, a value that is not valid", () => {
   const secret = "s3cret"
 
+  it.effect("a time of many digits keeps nobody waiting", () =>
+    Effect.gen(function*() {
+      const { message } = yield* buildError(
+        Layer.provide(GPTalk.layerConfig(), MockClient.make().layer),
+        { GPTALK_TIMEOUT_IDLE: "1".repeat(20_000) }
+      )
+      assert.include(message, "GPTALK_TIMEOUT_IDLE")
+    }))
+
   it.effect.each(
     [
       ["GPTALK_URL", ""],

@@ -19,4 +19,4 @@ const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
 export const printable = (text: string): string => text.replace(controls, "")
 
 /** One line, whatever the message holds. */
-export const error = (message: string): string => color(31)(printable(message.replace(/\s*[\r\n]+\s*/g, " ")))
+export const error = (message: string): string => color(31)(printable(message.replace(/(?<!\s)\s*[\r\n]\s*/g, " ")))

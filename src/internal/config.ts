@@ -56,7 +56,7 @@ const option = <Key extends keyof Settings.Settings>(
   read(key, (text) => ({ [key]: toValue(text) }), (settings) => settings[key])
 
 const part =
-  /(\d*\.?\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
+  /(?<![\d.])(\d+(?:\.\d+)?|\.\d+)\s*(ms|msecs?|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])\s*/gi
 const millisOf: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
