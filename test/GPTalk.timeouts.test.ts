@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import type { Duration } from "effect"
 import { type Clock, Effect, Fiber, Layer, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
@@ -219,6 +219,24 @@ describe("GPTalk timeouts", () => {
         yield* pause
         assert.strictEqual(count(), 0)
       }))
+
+    it.live("are watched for each layer apart: its timers may end with the test, or the request, that set them", () => {
+      const lost = Effect.acquireUseRelease(
+        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
+        () => ask.pipe(provide(MockClient.make(), { timeouts: { response: "100 millis", firstDelta: "100 millis" } })),
+        () => Effect.sync(() => vi.useRealTimers())
+      )
+      const stalled = ask.pipe(
+        provide(MockClient.make({ stream: () => new MockClient.Source().response }), {
+          timeouts: { firstDelta: "200 millis" }
+        })
+      )
+      return Effect.gen(function*() {
+        yield* lost
+        const error = yield* Effect.map(Effect.flip(stalled), Object)
+        assert.deepInclude(error, timeout("firstDelta", "stream", "200 millis"))
+      })
+    })
 
     it.effect("wake nobody in between", () =>
       Effect.gen(function*() {
