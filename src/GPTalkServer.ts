@@ -55,7 +55,7 @@ export interface Options {
   readonly maxSessions?: number | undefined
   /**
    * How many stream tokens wait for their GET at once, each with its request. Default 1,000; beyond that, or when the
-   * waiting requests exceed 64 MiB of memory, `text` answers 429.
+   * requests that wait or are being answered exceed 64 MiB of memory, `text` answers 429.
    */
   readonly maxStreamTokens?: number | undefined
   /** How many replies run concurrently. Default 1,000; beyond that `stream` answers 429, and the token stays valid. */
@@ -236,7 +236,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       yield* checkSession(token, now)
       const streamToken = store.accept(token, toResponderRequest(body), now)
       if (streamToken === undefined) {
-        return yield* new ErrorAnswer({ code: 429, msg: "too many replies are waiting to be fetched" })
+        return yield* new ErrorAnswer({ code: 429, msg: "too many replies are waiting or running" })
       }
       return HttpServerResponse.unsafeJson({ data: { token: streamToken } })
     })
@@ -245,15 +245,23 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is required" })
       if (freeReplies <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
-      const asked = store.redeem(token, yield* Clock.currentTimeMillis)
+      // For the whole request, and not only from when the reply begins: many may arrive before one begins.
+      const asked = yield* Effect.acquireRelease(
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const asked = store.redeem(token, now)
+          if (asked !== undefined) freeReplies--
+          return asked
+        }),
+        (asked) =>
+          Effect.sync(() => {
+            if (asked === undefined) return
+            freeReplies++
+            store.release(asked)
+          })
+      )
       if (asked === undefined) {
         return yield* new ErrorAnswer({ code: 403, msg: "the token is unknown, was used, or has expired" })
       }
-      // Taken for the whole request, and not only from when the reply begins: many may arrive before one begins.
-      yield* Effect.acquireRelease(
-        Effect.sync(() => freeReplies--),
-        () => Effect.sync(() => freeReplies++)
-      )
       // Its scope may be closed when the body begins.
       const requestContext = Context.omit(Scope.Scope)(yield* Effect.context<never>())
       const clientContext = Option.match(HttpTraceContext.fromHeaders(request.headers), {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Stream, TestClock } from "effect"
+import { Duration, Effect, Schedule, Stream, TestClock, TestServices } from "effect"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import { eventually } from "./utils/eventually.js"
@@ -187,6 +187,31 @@ describe("the server under abuse", () => {
         yield* eventually(() => assert.strictEqual(server.streamSockets.length, 1))
         assert.isTrue(yield* isWell(yield* TestServer.make()))
         assert.isBelow(process.memoryUsage().arrayBuffers - before, 100 * 1024 ** 2)
+      }))
+
+    it.scoped("the prompts of replies that run have a limit together, and give room when these end", () =>
+      Effect.gen(function*() {
+        const silent = Responder.make(() => Stream.concat(Stream.make("Hi"), Stream.never))
+        const server = yield* TestServer.make({ responder: silent, maxBodySize: 16 * 1024 ** 2 })
+        const session = yield* TestServer.newSession(server)
+        const ask = TestServer.text(server, session, { content: "x".repeat(12 * 1024 ** 2) })
+        const readers = yield* Effect.replicateEffect(
+          Effect.gen(function*() {
+            const raw = yield* Raw.open(server.port)
+            const { body } = yield* ask
+            yield* Raw.write(raw, Raw.head("GET", `${Protocol.paths.stream}?token=${body.data.token}`))
+            yield* eventually(() => assert.include(raw.received(), "data: "))
+            return raw
+          }),
+          2
+        )
+        assert.strictEqual((yield* ask).status, 429)
+        readers[0]!.socket.destroy()
+        const answer = yield* Effect.retry(
+          Effect.filterOrFail(ask, ({ status }) => status === 200),
+          Schedule.spaced("20 millis").pipe(Schedule.upTo("5 seconds"))
+        ).pipe(TestServices.provideLive)
+        assert.strictEqual(answer.status, 200)
       }))
 
     it.scoped("those that vanish, at any moment, leave nothing behind", () =>

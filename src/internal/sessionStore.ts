@@ -26,8 +26,8 @@ interface StreamToken {
 
 const tokenBytes = 32
 
-/** How many characters all waiting requests may have together: at two bytes a character, 64 MiB. */
-const maxWaitingSize = 32 * 1024 * 1024
+/** How many characters all requests together may have, waiting or being answered: at two bytes a character, 64 MiB. */
+const maxSize = 32 * 1024 * 1024
 
 const sizeOf = ({ model, prompt, systemPrompt }: Responder.Request): number =>
   prompt.length + systemPrompt.length + model.length
@@ -47,7 +47,7 @@ export class SessionStore {
   readonly #inUse = new Map<string, Session>()
   readonly #spent = new Map<string, Session>()
   readonly #streamTokens = new Map<string, StreamToken>()
-  #waitingSize = 0
+  #size = 0
   readonly #options: Options
 
   constructor(options: Options) {
@@ -80,7 +80,7 @@ export class SessionStore {
   /** Counts a use of a session and keeps the request for one GET. Returns a stream token, or `undefined` if full. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     if (!this.#makeRoomFor(request, now)) return undefined
-    this.#waitingSize += sizeOf(request)
+    this.#size += sizeOf(request)
     const session = this.#unused.get(token) ?? this.#inUse.get(token)
     if (session !== undefined) {
       session.uses++
@@ -103,7 +103,7 @@ export class SessionStore {
    */
   #makeRoomFor(request: Responder.Request, now: number): boolean {
     for (const [token, { expiresAt }] of this.#streamTokens) {
-      if (expiresAt < now) this.#take(token)
+      if (expiresAt < now) this.redeem(token, now)
       else if (this.#hasRoomFor(request)) return true
     }
     return this.#hasRoomFor(request)
@@ -111,18 +111,21 @@ export class SessionStore {
 
   #hasRoomFor(request: Responder.Request): boolean {
     return this.#streamTokens.size < this.#options.maxStreamTokens &&
-      this.#waitingSize + sizeOf(request) <= maxWaitingSize
+      this.#size + sizeOf(request) <= maxSize
   }
 
-  #take(token: string): StreamToken | undefined {
-    const found = this.#streamTokens.get(token)
-    if (this.#streamTokens.delete(token) && found !== undefined) this.#waitingSize -= sizeOf(found.request)
-    return found
-  }
-
-  /** The request behind a stream token. A token can be redeemed once. */
+  /** The request behind a stream token, which can be redeemed once. Its size counts until `release`. */
   redeem(token: string, now: number): Responder.Request | undefined {
-    const found = this.#take(token)
-    return found === undefined || found.expiresAt < now ? undefined : found.request
+    const found = this.#streamTokens.get(token)
+    if (found === undefined) return undefined
+    this.#streamTokens.delete(token)
+    if (found.expiresAt >= now) return found.request
+    this.release(found.request)
+    return undefined
+  }
+
+  /** Gives the room of a request back, once it is answered. */
+  release(request: Responder.Request): void {
+    this.#size -= sizeOf(request)
   }
 }

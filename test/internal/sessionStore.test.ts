@@ -180,15 +180,17 @@ describe("SessionStore", () => {
         assert.isDefined(store.accept(token, request, 0))
       })
 
-      it("finds room when another was redeemed", () => {
+      it("finds room when another was answered, and not before", () => {
         const { accept, store, streamTokens } = fill()
-        store.redeem(streamTokens[0]!, 0)
-        assert.isDefined(accept(0))
+        const asked = store.redeem(streamTokens[0]!, 0)!
+        assert.isUndefined(accept(0))
+        store.release(asked)
+        assert.deepStrictEqual([accept(0) !== undefined, accept(0)], [true, undefined])
       })
 
-      it("makes no more room when it is redeemed again", () => {
+      it("makes room once when it has ended, however often it is asked for", () => {
         const { accept, store, streamTokens } = fill()
-        for (let count = 0; count < 3; count++) store.redeem(streamTokens[0]!, 0)
+        for (let count = 0; count < 3; count++) store.redeem(streamTokens[0]!, 11)
         assert.deepStrictEqual([accept(0) !== undefined, accept(0)], [true, undefined])
       })
 
