@@ -168,8 +168,8 @@ const makeWith = Effect.fnUntraced(function*(
     secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
-      // A client that cannot be interrupted is not waited for. The fibers of this must not fail: that would be logged,
-      // in the race for the time by Effect 3.22.0 alone.
+      // A client that cannot be interrupted is not waited for. No fiber of this may fail: that would be logged. (Of the
+      // race against the time, only Effect 3.22.0 logs it.)
       Effect.exit,
       Effect.disconnect,
       Effect.timeoutFail({

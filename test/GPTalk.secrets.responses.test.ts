@@ -71,7 +71,11 @@ describe("No secret is seen of a response", () => {
   it.effect("whose stream is a span", () =>
     Effect.gen(function*() {
       const { exit, seen } = yield* run(clientOf("stream", (response) => () =>
-        Stream.withSpan(response.stream, "a span", { attributes: { quote: quote(response) } })))
+        Stream.withSpan(
+          Stream.onStart(response.stream, Effect.annotateCurrentSpan("quote", quote(response))),
+          "a span",
+          { attributes: { quote: quote(response) } }
+        )))
       assert.deepStrictEqual(exit, Exit.succeed("Hello!"))
       assert.notMatch(seen, secrets)
     }))

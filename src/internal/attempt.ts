@@ -44,8 +44,6 @@ export interface Call {
   readonly runtime: Runtime.Runtime<never>
   /** All that the call has sent so far, in all its attempts. */
   readonly secrets: Secrets.Secrets
-  /** Runs when a pull fails. */
-  readonly onFailure: Reply.Options["onFailure"]
 }
 
 /** @internal */
@@ -67,7 +65,7 @@ const awaitAtMost = (fiber: Fiber.Fiber<unknown>, duration: Duration.Duration): 
  */
 export const make = (
   { auth, settings, transport, watchdogOf }: Dependencies,
-  { clock, onFailure, question, runtime, secrets, span: callSpan }: Call,
+  { clock, question, runtime, secrets, span: callSpan }: Call,
   delay: Effect.Effect<void>
 ): Attempt => {
   const body = new Body(
@@ -77,7 +75,7 @@ export const make = (
   const watchdog = watchdogOf(clock)
   const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
   watchdog.watch(deadline)
-  const reply = Reply.make({ body, deadline, secrets, onFailure, maxFrameSize: settings.maxFrameSize })
+  const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
   /** The scope of the last request: an `Auth` may make several at a time. */

@@ -8,6 +8,7 @@
 import type { ResponseError } from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
@@ -16,6 +17,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { GPTalkError } from "../GPTalkError.js"
 import { ofChunk } from "./bytes.js"
 
@@ -115,7 +117,9 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
   // A failure holds the request, and a span its URL: neither may be logged or traced.
   const silent = runtime.pipe(
     Runtime.setFiberRef(FiberRef.unhandledErrorLogLevel, Option.none()),
-    Runtime.setFiberRef(FiberRef.currentTracerEnabled, false)
+    Runtime.setFiberRef(FiberRef.currentTracerEnabled, false),
+    // Nor may an annotation of such a span go to that of the call.
+    Runtime.updateContext(Context.omit(Tracer.ParentSpan))
   )
   const fiber = Runtime.runFork(silent)(
     Stream.runForEach(safe, (bytes) => {

@@ -2,7 +2,6 @@
  * One call from start to end: an attempt, and more of them as long as no delta has arrived. After the first delta there
  * is no retry, so no text is delivered twice.
  */
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
@@ -11,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type { GPTalkError } from "../GPTalkError.js"
 import * as Attempt from "./attempt.js"
-import type { Next, Pull } from "./reply.js"
+import { isSuccess, type Next, type Pull } from "./reply.js"
 import { Secrets } from "./secrets.js"
 import * as Span from "./span.js"
 import * as Telemetry from "./telemetry.js"
@@ -73,10 +72,8 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
    */
   let failure: Exit.Exit<never, GPTalkError> | undefined
 
-  const onFailure = (cause: Cause.Cause<GPTalkError>): Effect.Effect<void> =>
-    Effect.sync(() => {
-      if (!Cause.isInterruptedOnly(cause)) failure = Exit.failCause(cause)
-    })
+  const noting = (next: Next): Next =>
+    isSuccess(next) ? next : Effect.catchAllCause(next, (cause) => failure = Exit.failCause(cause))
 
   const release: Attempt.Close = (exit) =>
     Effect.suspend(() => {
@@ -93,7 +90,6 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
           Effect.flatMap((time) => {
             count++
             delay = Effect.sleep(time)
-            failure = undefined
             return Effect.zipRight(Telemetry.countRetry(error), release(Exit.fail(error)))
           }),
           // If interrupted here, the pull would fail again the next time, and count as two retries.
@@ -113,12 +109,12 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
         Effect.ensuring(Effect.sync(() => Span.end(span, clock, exit)))
       )
     Telemetry.annotateCall(span)
-    const { contents, dependencies, question } = yield* Effect.tapErrorCause(prepared, onFailure)
+    const { contents, dependencies, question } = yield* prepared
     Telemetry.annotateRequest(span, question)
     const secrets = new Secrets([question.content, question.prompt, ...contents, ...dependencies.secrets])
-    const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets, onFailure }
+    const call = { question, span, clock, runtime: yield* Effect.runtime(), secrets }
     pull = () =>
-      Effect.tap(Effect.tapErrorCause(firstDeltas(dependencies, call), onFailure), (deltas) => {
+      Effect.tap(firstDeltas(dependencies, call), (deltas) => {
         pull = attempt?.pull
         return deltas === undefined
           ? Effect.void
@@ -130,7 +126,7 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
   const first: Next = Effect.suspend(() => pull?.() ?? Effect.zipRight(start, first))
 
   return {
-    pull: () => pull?.() ?? first,
+    pull: () => noting(pull?.() ?? first),
     close: (exit) => Effect.suspend(() => end(failure ?? (Telemetry.isInterruption(exit) ? exit : Exit.void)))
   }
 }

@@ -65,7 +65,7 @@ export const serviceFault = (json: unknown, hasContent = false): ServiceFault | 
 
 /** A number is a secret only if it is as long as a piece of one: a shorter one is a code, whatever was asked. */
 const redactCode = (code: number | string, redact: (text: string) => string): number | string => {
-  if (typeof code === "number" && Math.abs(code) < 1e7) return code
+  if (typeof code === "number" && String(Math.abs(code)).length < 8) return code
   const text = redact(String(code))
   return text === String(code) ? code : text
 }

@@ -1,7 +1,6 @@
 /**
  * Reads the body of the stream as batches of deltas, until the reply is complete or fails.
  */
-import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -41,12 +40,10 @@ export interface Options {
   readonly secrets: Secrets
   /** In bytes. */
   readonly maxFrameSize: number
-  /** Runs when a pull fails. */
-  readonly onFailure: (cause: Cause.Cause<GPTalkError.GPTalkError>) => Effect.Effect<void>
 }
 
 /** @internal */
-export const make = ({ body, deadline, maxFrameSize, onFailure, secrets }: Options): Reply => {
+export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply => {
   const decoder = new FrameDecoder(maxFrameSize)
   let deltaCount = 0
   let isComplete = false
@@ -88,25 +85,26 @@ export const make = ({ body, deadline, maxFrameSize, onFailure, secrets }: Optio
     if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
     const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
-    const log = Effect.forEach(
-      decoder.passedOver.splice(0),
-      (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
+    return Effect.zipRight(
+      Effect.forEach(
+        decoder.passedOver.splice(0),
+        (issue) => Effect.logDebug(`unreadable frame passed over: ${issue}`)
+      ),
+      Effect.suspend(next)
     )
-    return Effect.zipRight(Effect.tapErrorCause(log, onFailure), Effect.suspend(next))
   }
 
   const handlers: Handlers<Deltas> = {
     onChunks: receive,
-    onEnd: (end) =>
-      Effect.matchEffect(end, {
-        onSuccess: finish,
-        onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
-      }).pipe(Effect.tapErrorCause(onFailure))
+    onEnd: Effect.matchEffect({
+      onSuccess: finish,
+      onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
+    })
   }
 
   const pull: Pull = () => {
     deadline.pull()
-    return decoder.outcome === undefined ? body.read(handlers) : Effect.tapErrorCause(finish(), onFailure)
+    return decoder.outcome === undefined ? body.read(handlers) : finish()
   }
 
   return {
@@ -115,7 +113,12 @@ export const make = ({ body, deadline, maxFrameSize, onFailure, secrets }: Optio
   }
 }
 
-const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+/**
+ * Whether an effect is a value that is already there.
+ *
+ * @internal
+ */
+export const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /**

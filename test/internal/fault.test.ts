@@ -126,6 +126,7 @@ describe("Fault", () => {
       [-41111111, "41111111", "-[redacted]"],
       ["4711", "4711", "[redacted]"],
       [4711, "4711", 4711],
+      [1234.5678, "1234.5678", "[redacted]"],
       [1.5e300, "4111111111111111", 1.5e300]
     ])("has the code of the service, made safe: %s with %s", (code, secret, told) => {
       const error = Fault.toServiceError({ code }, { step: "text", status: 400, secrets: new Secrets([secret]) })

@@ -20,7 +20,7 @@ export const oursAsStream: Decoder = async (chunks) => {
   const body = bodyOf(chunks)
   const deadline = new Deadline(watchdog, () => {})
   watchdog.watch(deadline)
-  const { pull } = Reply.make({ body, deadline, secrets: new Secrets([]), maxFrameSize, onFailure: () => Effect.void })
+  const { pull } = Reply.make({ body, deadline, secrets: new Secrets([]), maxFrameSize })
   const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
   watchdog.forget(deadline)
   return text
