@@ -73,7 +73,10 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
   let failure: Exit.Exit<never, GPTalkError> | undefined
 
   const noting = (next: Next): Next =>
-    isSuccess(next) ? next : Effect.catchAllCause(next, (cause) => failure = Exit.failCause(cause))
+    isSuccess(next) ? next : Effect.catchAllCause(next, (cause) => {
+      failure = Exit.failCause(cause)
+      return failure
+    })
 
   const release: Attempt.Close = (exit) =>
     Effect.suspend(() => {
