@@ -21,6 +21,7 @@ import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import { around } from "./utils/auths.js"
+import { changed } from "./utils/clients.js"
 import * as MockClient from "./utils/mockClient.js"
 
 const ask = GPTalk.generateText({ prompt: "Hi" })
@@ -191,15 +192,7 @@ describe("GPTalk.layerWithoutAuth", () => {
     ["has an answer that its client takes for a failure", () => new Response(null, { status: 410 })],
     ["is interrupted", () => Effect.never]
   ])("an Auth sees nothing of a request once it %s", ([_, answer]) => {
-    const client = Layer.map(
-      MockClient.make({ text: answer }).layer,
-      (context) =>
-        Context.add(
-          context,
-          HttpClient.HttpClient,
-          HttpClient.filterStatusOk(Context.get(context, HttpClient.HttpClient))
-        )
-    )
+    const client = changed(MockClient.make({ text: answer }).layer, HttpClient.filterStatusOk)
     const seen: Array<unknown> = []
     const look = Effect.contextWithEffect((context: Context.Context<never>) => {
       const parent = Context.getOption(context, Tracer.ParentSpan)

@@ -1,10 +1,10 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from "effect"
+import { Effect, Exit, Fiber, identity, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Http from "node:http"
-import { clients } from "./utils/clients.js"
+import { changed, clients } from "./utils/clients.js"
 import { eventually, pause } from "./utils/eventually.js"
 import { faults } from "./utils/faults.js"
 import * as FaultServer from "./utils/FaultServer.js"
@@ -13,16 +13,6 @@ import { listen } from "./utils/proxies.js"
 import * as TestServer from "./utils/TestServer.js"
 
 type Bytes = HttpClientResponse.HttpClientResponse["stream"]
-
-/** A client as its user has changed it. */
-const changed = (
-  layer: Layer.Layer<HttpClient.HttpClient>,
-  change: (client: HttpClient.HttpClient) => HttpClient.HttpClient
-) =>
-  Layer.map(
-    layer,
-    (context) => Context.add(context, HttpClient.HttpClient, change(Context.get(context, HttpClient.HttpClient)))
-  )
 
 const gptalk = (
   layer: Layer.Layer<HttpClient.HttpClient>,

@@ -1,8 +1,9 @@
 import { HttpClient, type HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Stream } from "effect"
+import { Cause, Effect, Exit, Layer, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { inspect } from "node:util"
+import { changed } from "./utils/clients.js"
 import { makeRecords } from "./utils/logAndSpans.js"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -13,18 +14,14 @@ const clientOf = (
   stepOf: MockClient.Step,
   streamOf: (response: HttpClientResponse.HttpClientResponse) => () => HttpClientResponse.HttpClientResponse["stream"]
 ) =>
-  Layer.map(MockClient.make().layer, (context) =>
-    Context.make(
-      HttpClient.HttpClient,
-      HttpClient.transformResponse(
-        Context.get(context, HttpClient.HttpClient),
-        Effect.map((response) =>
-          response.request.url.endsWith(stepOf)
-            ? Object.create(response, { stream: { get: streamOf(response) } })
-            : response
-        )
-      )
+  changed(
+    MockClient.make().layer,
+    HttpClient.transformResponse(Effect.map((response) =>
+      response.request.url.endsWith(stepOf)
+        ? Object.create(response, { stream: { get: streamOf(response) } })
+        : response
     ))
+  )
 
 const quote = ({ request }: HttpClientResponse.HttpClientResponse) =>
   inspect([request.urlParams, request.headers, request.body.toJSON()], { depth: 9 })

@@ -1,9 +1,10 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Data, Effect, Exit, Layer, Redacted, Runtime } from "effect"
+import { Cause, Data, Effect, Exit, Layer, Redacted, Runtime } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { inspect } from "node:util"
+import { changed } from "./utils/clients.js"
 import { visible } from "./utils/failWith.js"
 import * as MockClient from "./utils/mockClient.js"
 
@@ -188,14 +189,7 @@ describe("No secret of GPTalk is seen", () => {
     "in the defect of a client that dies at %s %s",
     ([step, _, toDefect]) => {
       const client = MockClient.make({ text, [step]: () => Effect.fail(new Error("refused")) })
-      const dying = Layer.map(
-        client.layer,
-        (context) =>
-          Context.make(
-            HttpClient.HttpClient,
-            HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.orDieWith(toDefect))
-          )
-      )
+      const dying = changed(client.layer, HttpClient.transformResponse(Effect.orDieWith(toDefect)))
       return Effect.gen(function*() {
         const exit = yield* Effect.exit(ask)
         assert(Exit.isFailure(exit))

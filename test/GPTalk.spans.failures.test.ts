@@ -1,7 +1,8 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Metric, Option, Scope, Stream, TestClock } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Metric, Option, Scope, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { changed } from "./utils/clients.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
@@ -75,20 +76,17 @@ describe("GPTalk spans", () => {
   it.effect("all of them end where a finalizer of the client dies", () =>
     Effect.gen(function*() {
       const { layer, spans } = yield* Spans.record
-      const dying = MockClient.make().layer.pipe(
-        Layer.map((context) =>
-          Context.make(
-            HttpClient.HttpClient,
-            HttpClient.transform(Context.get(context, HttpClient.HttpClient), (sent) =>
-              Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
-                Effect.zipRight(
-                  Option.match(scope, {
-                    onNone: () => Effect.void,
-                    onSome: (scope) => Scope.addFinalizer(scope, Effect.dieMessage("the finalizer's"))
-                  }),
-                  sent
-                )))
-          )
+      const dying = changed(
+        MockClient.make().layer,
+        HttpClient.transform((sent) =>
+          Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
+            Effect.zipRight(
+              Option.match(scope, {
+                onNone: () => Effect.void,
+                onSome: (scope) => Scope.addFinalizer(scope, Effect.dieMessage("the finalizer's"))
+              }),
+              sent
+            ))
         )
       )
       yield* Effect.exit(Stream.runDrain(Stream.take(stream, 1))).pipe(

@@ -1,8 +1,9 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import { Context, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { changed } from "./utils/clients.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
 
@@ -106,20 +107,17 @@ describe("GPTalk spans", () => {
     Effect.gen(function*() {
       const { layer, spans } = yield* Spans.record
       const seen: Array<string | undefined> = []
-      const watched = Layer.map(MockClient.make().layer, (context) =>
-        Context.add(
-          context,
-          HttpClient.HttpClient,
-          HttpClient.tapRequest(Context.get(context, HttpClient.HttpClient), () =>
-            Effect.map(Effect.option(Effect.currentParentSpan), (parent) =>
-              seen.push(parent.pipe(
-                Option.filter((_) => _._tag === "Span"),
-                Option.map((_) =>
-                  _.name
-                ),
-                Option.getOrUndefined
-              ))))
-        ))
+      const watched = changed(
+        MockClient.make().layer,
+        HttpClient.tapRequest(() =>
+          Effect.map(Effect.option(Effect.currentParentSpan), (parent) =>
+            seen.push(parent.pipe(
+              Option.filter((_) => _._tag === "Span"),
+              Option.map((_) => _.name),
+              Option.getOrUndefined
+            )))
+        )
+      )
       yield* generate.pipe(Effect.provide(Layer.provide(GPTalk.layer(), watched)), Effect.provide(layer))
       assert.deepStrictEqual(seen, ["GPTalk.login", "GPTalk.text", "GPTalk.stream"])
       assert.strictEqual(spans.length, 4)

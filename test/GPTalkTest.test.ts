@@ -7,13 +7,14 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Array as Arr, Cause, Context, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
+import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import { readFileSync } from "node:fs"
+import { changed } from "./utils/clients.js"
 import { failure, layer, program, steps } from "./utils/inMemory.js"
 import * as Spans from "./utils/spans.js"
 
@@ -294,13 +295,9 @@ describe("GPTalkTest", () => {
     read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<unknown, E>,
     options: GPTalkTest.Options
   ) => {
-    const client = Layer.map(
+    const client = changed(
       GPTalkTest.layerHttpClient(options),
-      (context) =>
-        Context.make(
-          HttpClient.HttpClient,
-          HttpClient.tap(Context.get(context, HttpClient.HttpClient), (response) => Effect.orDie(read(response)))
-        )
+      HttpClient.tap((response) => Effect.orDie(read(response)))
     )
     return Effect.provide(program, Layer.provide(GPTalk.layer({ retries: 0 }), client))
   }
