@@ -136,8 +136,7 @@ describe("GPTalk spans", () => {
       yield* Effect.gen(function*() {
         const fiber = yield* Effect.fork(Stream.runDrain(stream))
         yield* TestClock.adjust("10 seconds")
-        const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
-        assert.deepStrictEqual(open, ["GPTalk.streamText", "GPTalk.stream"])
+        assert.deepStrictEqual(Spans.open(spans), ["GPTalk.streamText", "GPTalk.stream"])
         yield* Fiber.interrupt(fiber)
         assert.isTrue(spans.every(({ status }) => status._tag === "Ended"))
       }).pipe(
@@ -165,8 +164,7 @@ describe("GPTalk spans", () => {
               yield* Fiber.interrupt(fiber)
             })
             const spans = yield* spansOf(interrupted, MockClient.make())
-            const open = spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
-            assert.deepStrictEqual(open, [], `${steps} steps at a time, interrupted after ${turns} turns`)
+            assert.deepStrictEqual(Spans.open(spans), [], `${steps} steps at a time, interrupted after ${turns} turns`)
           }
         }
       })

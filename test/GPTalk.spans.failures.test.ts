@@ -5,6 +5,7 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import { changed } from "./utils/clients.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
+import { inTime } from "./utils/told.js"
 
 const { exitOf, spansOf } = Spans
 
@@ -34,12 +35,7 @@ describe("GPTalk spans", () => {
     ]
   ])("a call that fails ends its span so, though its consumer %s", ([_, call]) =>
     Effect.gen(function*() {
-      const inTime = Effect.gen(function*() {
-        const fiber = yield* Effect.fork(call)
-        yield* TestClock.adjust("10 seconds")
-        yield* Fiber.await(fiber)
-      })
-      const spans = yield* spansOf(inTime, brokenOff)
+      const spans = yield* spansOf(inTime(call), brokenOff)
       for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
         assert.match(String(exitOf(spans, name)), /IncompleteReplyError/, name)
       }
@@ -55,17 +51,13 @@ describe("GPTalk spans", () => {
     "a call that waits when its consumer %s ends its span without that failure",
     ([_, call]) =>
       Effect.gen(function*() {
-        const inTime = Effect.gen(function*() {
-          const fiber = yield* Effect.fork(call)
-          yield* TestClock.adjust("10 seconds")
-          assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
-        })
+        const failed = Effect.map(Effect.exit(inTime(call)), (exit) => assert.isTrue(Exit.isFailure(exit)))
         const client = MockClient.make({
           stream: () =>
             new MockClient.Source((source) => source.pulls === 1 ? source.emit(MockClient.frame("a")) : undefined)
               .response
         })
-        const spans = yield* spansOf(inTime, client)
+        const spans = yield* spansOf(failed, client)
         assert.isTrue(spans.every((span) => span.status._tag === "Ended"))
         for (const name of ["GPTalk.streamText", "GPTalk.stream"]) {
           assert.notMatch(String(exitOf(spans, name)), /the consumer's/, name)
@@ -93,7 +85,7 @@ describe("GPTalk spans", () => {
         Effect.provide(GPTalk.layer().pipe(Layer.provide(dying))),
         Effect.provide(layer)
       )
-      assert.deepStrictEqual(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name), [])
+      assert.deepStrictEqual(Spans.open(spans), [])
     }))
 
   const calls = [["generateText", generate], ["streamText", Stream.mkString(stream)]] as const
@@ -105,9 +97,8 @@ describe("GPTalk spans", () => {
         const client = MockClient.make({
           stream: () => MockClient.eventStream(`${MockClient.frame("a")}data: {"code":500,"msg":"no"}\n\n`)
         })
-        for (const { name, status } of (yield* spansOf(call, client)).slice(0, 1)) {
-          assert.match(String(status._tag === "Ended" && status.exit), /ServiceError/, name)
-        }
+        const [first] = yield* spansOf(call, client)
+        assert.match(String(first?.status._tag === "Ended" && first.status.exit), /ServiceError/)
       })
   )
 
@@ -133,7 +124,7 @@ describe("GPTalk spans", () => {
           return source.response
         }
       })
-      const inTime = Effect.gen(function*() {
+      const broken = Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.withClock(Effect.exit(call), breaking))
         yield* TestClock.adjust("1 second")
         isBroken = true
@@ -141,7 +132,7 @@ describe("GPTalk spans", () => {
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(defectsOf(yield* Fiber.join(fiber)), ["the clock's"])
       })
-      const [first] = yield* spansOf(inTime, client)
+      const [first] = yield* spansOf(broken, client)
       assert.deepStrictEqual(first?.status._tag === "Ended" && defectsOf(first.status.exit), ["the clock's"])
     }))
 
@@ -154,12 +145,7 @@ describe("GPTalk spans", () => {
         source.emit(MockClient.frame("a") + MockClient.done)
         while (Exit.isSuccess(yield* Effect.exit(pull)));
       })
-      const inTime = Effect.gen(function*() {
-        const fiber = yield* Effect.fork(Effect.scoped(again))
-        yield* TestClock.adjust("1 second")
-        yield* Fiber.join(fiber)
-      })
-      const spans = yield* spansOf(inTime, MockClient.make({ stream: () => source.response }))
+      const spans = yield* spansOf(inTime(Effect.scoped(again)), MockClient.streaming(source))
       assert.isTrue(Exit.isSuccess(exitOf(spans, "GPTalk.streamText")!))
     }))
 
@@ -183,15 +169,12 @@ describe("GPTalk spans", () => {
       })
       yield* call.pipe(
         MockClient.provide(
-          MockClient.make({
-            stream: () =>
-              source.response
-          }),
+          MockClient.streaming(source),
           { retries: 0 }
         ),
         Effect.provide(layer)
       )
       assert.isTrue(source.isCancelled)
-      assert.deepStrictEqual(spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name), [])
+      assert.deepStrictEqual(Spans.open(spans), [])
     }))
 })

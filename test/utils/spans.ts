@@ -1,7 +1,7 @@
 /**
  * The spans of Effect's own tracer, kept in the order in which they begin.
  */
-import { Effect, type Exit, Layer, Tracer } from "effect"
+import { Cause, Effect, Exit, Layer, Predicate, Tracer } from "effect"
 import type * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./mockClient.js"
 
@@ -18,6 +18,20 @@ export const record = Effect.map(Effect.tracer, (tracer) => {
   return { spans, layer: Layer.setTracer(recording) }
 })
 
+/** The names of the spans that have not ended. */
+export const open = (spans: ReadonlyArray<Tracer.Span>): ReadonlyArray<string> =>
+  spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name)
+
+/** An assertion that fails within an effect must fail its test. */
+const failedAssertions = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Exit.isFailure(exit)
+    ? Effect.forEach(
+      Cause.defects(exit.cause),
+      (defect) => Predicate.isError(defect) && defect.name === "AssertionError" ? Effect.die(defect) : Effect.void,
+      { discard: true }
+    )
+    : Effect.void
+
 /** The spans of an effect over this client, however it ends. */
 export const spansOf = <A, E>(
   effect: Effect.Effect<A, E, GPTalk.GPTalk>,
@@ -26,7 +40,8 @@ export const spansOf = <A, E>(
 ) =>
   Effect.gen(function*() {
     const { layer, spans } = yield* record
-    yield* Effect.exit(effect).pipe(MockClient.provide(client, options), Effect.provide(layer))
+    const exit = yield* Effect.exit(effect).pipe(MockClient.provide(client, options), Effect.provide(layer))
+    yield* failedAssertions(exit)
     return spans
   })
 
