@@ -103,7 +103,7 @@ class Keys extends PassThrough {
   /** How many bytes at the end may begin a paste, whose mark can come in two pieces. Escape alone is a key. */
   private pasteBegun(): number {
     for (let length = pasteStart.length - 1; length > 1; length--) {
-      if (this.held.toString("latin1").endsWith(pasteStart.slice(0, length))) return length
+      if (this.held.toString("latin1", this.held.length - length) === pasteStart.slice(0, length)) return length
     }
     return 0
   }
