@@ -126,10 +126,10 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   // `x-auth-timestamp` is computed per request, unless the user sets it.
   const { "x-auth-timestamp": _, ...defaults } = Protocol.defaultHeaders({ origin, now: 0 })
   // Made once: making a request takes three times as long as modifying one.
-  const base = HttpClientRequest.post(origin + pathname.replace(/(?<!\/)\/+$/, ""), { headers: defaults, urlParams })
-    .pipe(
-      HttpClientRequest.setHeaders(settings.headers)
-    )
+  const path = pathname.replace(/(?<!\/)\/+$/, "")
+  const base = HttpClientRequest.post(origin + path, { headers: defaults, urlParams }).pipe(
+    HttpClientRequest.setHeaders(settings.headers)
+  )
   const login = HttpClientRequest.appendUrl(base, Protocol.paths.login)
   const text = HttpClientRequest.appendUrl(base, Protocol.paths.text)
   const stream = HttpClientRequest.setMethod(HttpClientRequest.appendUrl(base, Protocol.paths.stream), "GET")
