@@ -27,27 +27,26 @@ interface StreamToken {
 const tokenBytes = 32
 
 /** How many characters all requests together may have, waiting or being answered: at two bytes a character, 64 MiB. */
-const maxSize = 32 * 1024 * 1024
+const maxCharacters = 32 * 1024 * 1024
 
-const sizeOf = ({ model, prompt, systemPrompt }: Responder.Request): number =>
+const charactersOf = ({ model, prompt, systemPrompt }: Responder.Request): number =>
   prompt.length + systemPrompt.length + model.length
 
 const removeExpired = (map: Map<string, { readonly expiresAt: number }>, now: number): void => {
   for (const [token, { expiresAt }] of map) if (expiresAt < now) map.delete(token)
 }
 
-const removeOldest = (map: Map<string, unknown>): boolean => {
-  const oldest = map.keys().next()
-  return oldest.done !== true && map.delete(oldest.value)
+/** Removes the oldest one that matches. */
+const removeFirst = <A>(map: Map<string, A>, matches: (value: A) => boolean): boolean => {
+  for (const [token, value] of map) if (matches(value)) return map.delete(token)
+  return false
 }
 
 /** @internal */
 export class SessionStore {
-  readonly #unused = new Map<string, Session>()
-  readonly #inUse = new Map<string, Session>()
-  readonly #spent = new Map<string, Session>()
+  readonly #sessions = new Map<string, Session>()
   readonly #streamTokens = new Map<string, StreamToken>()
-  #size = 0
+  #characters = 0
   readonly #options: Options
 
   constructor(options: Options) {
@@ -59,20 +58,22 @@ export class SessionStore {
     if (!this.#makeRoom(now)) return undefined
     const token = randomHex(tokenBytes)
     const expiresAt = now + Duration.toMillis(this.#options.sessionLifetime)
-    this.#unused.set(token, { expiresAt, uses: 0 })
+    this.#sessions.set(token, { expiresAt, uses: 0 })
     return { token, expiresAt }
   }
 
   #makeRoom(now: number): boolean {
-    const stores = [this.#spent, this.#unused, this.#inUse]
-    const isFull = () => stores.reduce((sum, store) => sum + store.size, 0) >= this.#options.maxSessions
-    if (isFull()) { for (const store of stores) removeExpired(store, now) }
-    return !isFull() || removeOldest(this.#spent) || removeOldest(this.#unused)
+    const { maxSessions, usageLimit } = this.#options
+    const hasRoom = () => this.#sessions.size < maxSessions
+    if (!hasRoom()) removeExpired(this.#sessions, now)
+    return hasRoom() ||
+      removeFirst(this.#sessions, ({ uses }) => uses >= usageLimit) ||
+      removeFirst(this.#sessions, ({ uses }) => uses === 0)
   }
 
   /** The state of a session: good for another use, spent, or unknown, which includes expired. */
   statusOf(token: string, now: number): "good" | "spent" | "unknown" {
-    const session = this.#unused.get(token) ?? this.#inUse.get(token) ?? this.#spent.get(token)
+    const session = this.#sessions.get(token)
     if (session === undefined || session.expiresAt < now) return "unknown"
     return session.uses < this.#options.usageLimit ? "good" : "spent"
   }
@@ -80,15 +81,9 @@ export class SessionStore {
   /** Counts a use of a session and keeps the request for one GET. Returns a stream token, or `undefined` if full. */
   accept(token: string, request: Responder.Request, now: number): string | undefined {
     if (!this.#makeRoomFor(request, now)) return undefined
-    this.#size += sizeOf(request)
-    const session = this.#unused.get(token) ?? this.#inUse.get(token)
-    if (session !== undefined) {
-      session.uses++
-      this.#unused.delete(token)
-      const isSpent = session.uses >= this.#options.usageLimit
-      if (isSpent) this.#inUse.delete(token)
-      ;(isSpent ? this.#spent : this.#inUse).set(token, session)
-    }
+    this.#characters += charactersOf(request)
+    const session = this.#sessions.get(token)
+    if (session !== undefined) session.uses++
     const streamToken = randomHex(tokenBytes)
     this.#streamTokens.set(streamToken, {
       expiresAt: now + Duration.toMillis(this.#options.streamTokenLifetime),
@@ -97,21 +92,11 @@ export class SessionStore {
     return streamToken
   }
 
-  /**
-   * Removes expired stream tokens, since each holds a prompt. They expire in the order in which they were issued,
-   * unless the clock was set back: if there is no room, one that has not expired may have others behind it that have.
-   */
+  /** Removes expired stream tokens, since each holds a prompt. */
   #makeRoomFor(request: Responder.Request, now: number): boolean {
-    for (const [token, { expiresAt }] of this.#streamTokens) {
-      if (expiresAt < now) this.redeem(token, now)
-      else if (this.#hasRoomFor(request)) return true
-    }
-    return this.#hasRoomFor(request)
-  }
-
-  #hasRoomFor(request: Responder.Request): boolean {
+    for (const [token, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.redeem(token, now)
     return this.#streamTokens.size < this.#options.maxStreamTokens &&
-      this.#size + sizeOf(request) <= maxSize
+      this.#characters + charactersOf(request) <= maxCharacters
   }
 
   /** The request behind a stream token, which can be redeemed once. Its size counts until `release`. */
@@ -126,6 +111,6 @@ export class SessionStore {
 
   /** Gives the room of a request back, once it is answered. */
   release(request: Responder.Request): void {
-    this.#size -= sizeOf(request)
+    this.#characters -= charactersOf(request)
   }
 }
