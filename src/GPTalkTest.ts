@@ -48,7 +48,10 @@ export interface Options {
    * Default: `You said: <prompt>`, delta by delta.
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
-  /** The faults of each step: one for all its requests, or a list whose n-th entry applies to the n-th request. */
+  /**
+   * The faults of each step: one for all its requests, or a list whose n-th entry applies to the n-th request. Where
+   * the list has no entry, the request is answered normally.
+   */
   readonly faults?: {
     readonly login?: Faults<Fault> | undefined
     readonly text?: Faults<Fault | Revoke> | undefined
@@ -318,7 +321,8 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     if (fault?._tag === "Answer") return Memory.textAnswer(fault.status, fault.body, fault.headers)
     if (fault?._tag === "Silence") return yield* Effect.never
     const answer = yield* serve(request, new URL(Protocol.paths[step] + url.search, url))
-    if (step === "stream" && answer.status === 200) yield* reserve(!Memory.preventsBody(fault))
+    // A reply that a fault keeps from beginning is left for the retry.
+    if (step === "stream" && answer.status === 200 && !Memory.preventsBody(fault)) yield* reserve
     return fault === undefined ? answer : Memory.applyFault(answer, fault)
   })
 
