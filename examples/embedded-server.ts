@@ -2,7 +2,7 @@
  * GPTalk for those who have no service yet: it talks, over real HTTP, to a server in this process that echoes.
  */
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
-import { Config, Effect, Layer, Option } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Option } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import type * as Responder from "effect-gptalk/Responder"
@@ -16,16 +16,11 @@ export const serve = (responder: Layer.Layer<Responder.Responder>) =>
     Layer.provideMerge(NodeServer.layer({ host: "127.0.0.1", port: 0 }))
   )
 
-const model = Config.string("GPTALK_MODEL").pipe(
-  Config.validate({ message: "Expected the name of a model, found nothing", validation: (name) => name !== "" }),
-  Config.withDefault(undefined)
-)
+/** The environment, as if `GPTALK_URL` were set to this URL: the other variables count for this server too. */
+const environmentWith = (url: string) => ConfigProvider.fromJson({ ...process.env, GPTALK_URL: url })
 
 const layerEmbedded = HttpServer.addressFormattedWith((url) =>
-  Effect.succeed(GPTalk.layerConfig({
-    url: Config.succeed(url),
-    model
-  }))
+  Effect.succeed(Layer.provide(GPTalk.layerConfig(), Layer.setConfigProvider(environmentWith(url))))
 ).pipe(Layer.unwrapEffect, Layer.provide(serve(Echo.layer)))
 
 /** The service of `GPTALK_URL`; none where that is not set. */

@@ -66,6 +66,8 @@ describe.concurrent("examples", () => {
         ["GPTALK_URL", "ftp://there", {}],
         ["GPTALK_RETRIES", "many", { GPTALK_URL: nowhere }],
         ["GPTALK_RETRIES", "", { GPTALK_URL: nowhere }],
+        ["GPTALK_RETRIES", "many", {}],
+        ["GPTALK_TIMEOUT_IDLE", "soon", {}],
         ["GPTALK_PROXY", "there", {}],
         ["GPTALK_MODEL", "", {}],
         ["GPTALK_MODEL", "", { GPTALK_URL: nowhere }]
