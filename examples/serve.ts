@@ -28,21 +28,17 @@ const openAi = Config.all({
 })
 
 /** 0 is what a client sends that asks for no temperature, and some models accept none. */
-const withTemperature = (responder: Responder.Service, model: string): Responder.Service =>
+const withTemperature = (responder: Responder.Service): Responder.Service =>
   Responder.make((request) =>
     request.temperature === 0
       ? responder.respond(request)
       : Stream.provideService(responder.respond(request), OpenAiLanguageModel.Config, {
-        model,
         temperature: request.temperature
       })
   )
 
 const layerOpenAi = ({ apiKey, apiUrl, model }: Config.Config.Success<typeof openAi>) =>
-  Layer.effect(
-    Responder.Responder,
-    Effect.map(ResponderLanguageModel.fromLanguageModel, (responder) => withTemperature(responder, model))
-  ).pipe(
+  Layer.effect(Responder.Responder, Effect.map(ResponderLanguageModel.fromLanguageModel, withTemperature)).pipe(
     Layer.provide(OpenAiLanguageModel.layer({ model })),
     Layer.provide(OpenAiClient.layer({ apiKey, apiUrl })),
     Layer.provide(NodeHttpClient.layerUndici)
