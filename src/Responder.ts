@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -40,10 +41,11 @@ export interface Service {
 export interface Request {
   readonly prompt: string
   readonly model: string
+  /** 0 if the client asks for none, since the protocol has a number in each request. */
   readonly temperature: number
   /** Empty if the client sent none. */
   readonly systemPrompt: string
-  /** How many messages the service may keep as context; the protocol's `ctx_msg_count`. */
+  /** How many messages the service may keep as context; the protocol's `ctx_msg_count`, which is 3 by default. */
   readonly contextMessages: number
 }
 
@@ -84,10 +86,7 @@ const minPieceLength = 4
 const pieces = (text: string): ReadonlyArray<string> => {
   const characters = Array.from(text)
   const length = Math.max(minPieceLength, Math.ceil(characters.length / maxPieces))
-  return Array.from(
-    { length: Math.ceil(characters.length / length) },
-    (_, index) => characters.slice(index * length, (index + 1) * length).join("")
-  )
+  return Arr.chunksOf(characters, length).map((piece) => piece.join(""))
 }
 
 /**
