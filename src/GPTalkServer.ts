@@ -130,9 +130,7 @@ const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
     (request) => isStreamRequest(request) ? HttpMiddleware.withLoggerDisabled(handler) : handler
   )
 
-/**
- * The spans of the HTTP server hold the URL too. Without them, the platform does not join the client's trace.
- */
+/** The spans of the HTTP server hold the URL too. */
 const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
   HttpMiddleware.currentTracerDisabledWhen,
   (previous) => (request) => isStreamRequest(request) || previous(request)
@@ -264,6 +262,7 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       }
       // Its scope may be closed when the body begins.
       const requestContext = Context.omit(Scope.Scope)(yield* Effect.context<never>())
+      // The server's own span, which is disabled, would have joined the client's trace.
       const clientContext = Option.match(HttpTraceContext.fromHeaders(request.headers), {
         onNone: Context.empty,
         onSome: (span) => Context.make(Tracer.ParentSpan, span)

@@ -2,8 +2,9 @@
  * An `HttpClient` for Node that goes through an HTTP proxy: a given one, or those of the environment.
  *
  * Every request, even to a plain `http:` URL, goes through a `CONNECT` tunnel of the proxy. A proxy that cannot be
- * reached, or that refuses the tunnel (407 without valid credentials), is a `RequestError` of the `HttpClient`, which
- * GPTalk turns into a `ConnectionError`. No error, log line or span holds the user or the password.
+ * reached, or that refuses the tunnel (407 without valid credentials) or does not open it within 30 seconds, is a
+ * `RequestError` of the `HttpClient`, which GPTalk turns into a `ConnectionError`. No error, log line or span holds the
+ * user or the password.
  *
  * Needs `@effect/platform-node`.
  *

@@ -41,13 +41,30 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
  * Makes a responder from the `LanguageModel` of the context. The model gets the prompt unchanged, as the text of one
  * user message, after the system prompt if there is one. Only the text of its reply is sent to the client.
  *
- * The `model` and the `temperature` of the request are ignored: set them where the model is made. The reply fails with
- * `ModelError` when the model fails, when its reply breaks off or has no text part, and when its token limit or a
- * content filter ends the reply. An empty text, which `@effect/ai-openai` returns for a refusal, is a complete reply.
- * When the client disconnects, the call to the model is interrupted.
+ * The `model` and the `temperature` of the request are ignored. To pass one on, provide the provider's `Config` to the
+ * stream of the reply, as in the example. The reply fails with `ModelError` when the model fails, when its reply breaks
+ * off or has no text part, and when its token limit or a content filter ends the reply. An empty text, which
+ * `@effect/ai-openai` returns for a refusal, is a complete reply. When the client disconnects, the call to the model is
+ * interrupted.
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * import { OpenAiLanguageModel } from "@effect/ai-openai"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Stream from "effect/Stream"
+ * import * as Responder from "effect-gptalk/Responder"
+ * import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
+ *
+ * // The model answers with the temperature that the client asks for.
+ * const layer = Layer.effect(
+ *   Responder.Responder,
+ *   Effect.map(ResponderLanguageModel.fromLanguageModel, ({ respond }) =>
+ *     Responder.make((request) =>
+ *       Stream.provideService(respond(request), OpenAiLanguageModel.Config, { temperature: request.temperature })
+ *     ))
+ * )
  */
 export const fromLanguageModel: Effect.Effect<Responder.Service, never, LanguageModel.LanguageModel> = Effect.map(
   LanguageModel.LanguageModel,
@@ -145,7 +162,7 @@ const codeOf = (error: unknown): string =>
     ? ` (${error.code})`
     : ""
 
-/** A model may also die with an `AiError`. */
+/** A program may make its model die with an `AiError` (`Stream.orDie`), which the server would log. */
 const toModelErrors: (cause: Cause.Cause<AiError>) => Cause.Cause<ModelError> = Cause.match({
   onEmpty: Cause.empty,
   onFail: (error) => Cause.fail(toModelError(error)),
