@@ -164,7 +164,8 @@ const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
  * client's trace all the same. If you disable spans yourself, as with `HttpMiddleware.withTracerDisabledForUrls`, do so
  * around the whole server: around this layer alone, it re-enables the spans of `stream`. Global middleware that may
  * answer a `stream` itself must be added after this layer, `Layer.provideMerge(middleware, GPTalkServer.layer())`, or
- * that answer is logged with its URL.
+ * that answer is logged with its URL. Middleware that reads a body must hold the same request object as the routes:
+ * one from outside a prefixed router, or outside `HttpMiddleware.xForwardedHeaders`, is another.
  *
  * With an invalid option the layer dies when it is built.
  *
