@@ -9,6 +9,9 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Loading Effect anew for each file takes as long as many of the tests, and most of these wait for the clock.
+    isolate: false,
+    maxWorkers: "100%",
     testTimeout: 30_000
   }
 })

@@ -2,6 +2,7 @@ import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Metric, Option, Scope, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import { randomUUID } from "node:crypto"
 import { changed } from "./utils/clients.js"
 import * as MockClient from "./utils/mockClient.js"
 import * as Spans from "./utils/spans.js"
@@ -153,6 +154,7 @@ describe("GPTalk spans", () => {
     Effect.gen(function*() {
       const source = new MockClient.Source()
       const { layer, spans } = yield* Spans.record
+      const run = randomUUID()
       const call = Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.exit(generate))
         yield* TestClock.adjust("1 second")
@@ -164,7 +166,7 @@ describe("GPTalk spans", () => {
         assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
         const pairs = yield* Metric.snapshot
         assert.isTrue(pairs.some(({ metricKey: { name, tags } }) =>
-          name === "gptalk_replies" && tags.some(({ value }) => value === "TimeoutError")
+          name === "gptalk_replies" && ["TimeoutError", run].every((tag) => tags.some(({ value }) => value === tag))
         ))
       })
       yield* call.pipe(
@@ -172,6 +174,7 @@ describe("GPTalk spans", () => {
           MockClient.streaming(source),
           { retries: 0 }
         ),
+        Effect.tagMetrics("run", run),
         Effect.provide(layer)
       )
       assert.isTrue(source.isCancelled)

@@ -18,6 +18,7 @@ import {
 } from "@opentelemetry/sdk-trace-base"
 import type { Exit } from "effect"
 import { Effect } from "effect"
+import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
 
 export interface Told<A, E> {
@@ -34,7 +35,6 @@ export interface Told<A, E> {
 
 /** The metrics of a process outlive the program, so each run has a label of its own. */
 const runLabel = "run"
-let runs = 0
 
 const labelled = (data: ReadonlyArray<MetricData>, name: string, run: string): Record<string, unknown> =>
   Object.fromEntries(
@@ -52,7 +52,7 @@ const toNanos = ([seconds, nanos]: HrTime): bigint => BigInt(seconds) * 1_000_00
 /** Runs a program to its end, and says what came of it and what it told. */
 export const record = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Told<A, E>, never, R> =>
   Effect.gen(function*() {
-    const run = String(++runs)
+    const run = randomUUID()
     const spanExporter = new InMemorySpanExporter()
     const begun: Array<string> = []
     const spans: Array<ReadableSpan> = []
