@@ -33,7 +33,15 @@ const RetryAfter = Schema.Option(Schema.Duration)
 
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-// `message` and `isRetryable` are fields, not getters: most loggers print an error as JSON, which has only its fields.
+/**
+ * Most loggers print an error as JSON, which would hold its fields alone. `message` is a getter and not a field, since
+ * that of `Schema.TaggedError` is one: where fields are compiled to assignments (React Native), it would throw.
+ */
+const toJSON = (error: Error & { readonly isRetryable: boolean }, fields: unknown): object => ({
+  ...Object(fields),
+  isRetryable: error.isRetryable,
+  message: error.message
+})
 
 /**
  * The request, or an option of the layer, does not match its schema. Nothing was sent. `issue` says what is wrong.
@@ -46,7 +54,14 @@ export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>
   { issue: Schema.String }
 ) {
   readonly isRetryable = false
-  override readonly message = `The request is not valid: ${this.issue}.`
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    return `The request is not valid: ${this.issue}.`
+  }
 }
 
 /**
@@ -60,9 +75,16 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
   { step: Step, status: Schema.Number }
 ) {
   readonly isRetryable = false
-  override readonly message = this.step === "login"
-    ? `The service refused the login with status ${this.status}: check the url and the headers.`
-    : `The service refused a session that it had just issued, with status ${this.status}.`
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    return this.step === "login"
+      ? `The service refused the login with status ${this.status}: check the url and the headers.`
+      : `The service refused a session that it had just issued, with status ${this.status}.`
+  }
 }
 
 /**
@@ -76,11 +98,18 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRa
   { step: Step, retryAfter: RetryAfter }
 ) {
   readonly isRetryable = true
-  override readonly message = `The service is rate limiting requests (status 429 at ${this.step}): try again ` +
-    Option.match(this.retryAfter, {
-      onNone: () => "later.",
-      onSome: (delay) => Duration.greaterThan(delay, 0) ? `in ${Duration.format(delay)}.` : "now."
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    const when = Option.match(this.retryAfter, {
+      onNone: () => "later",
+      onSome: (delay) => Duration.greaterThan(delay, 0) ? `in ${Duration.format(delay)}` : "now"
     })
+    return `The service is rate limiting requests (status 429 at ${this.step}): try again ${when}.`
+  }
 }
 
 /**
@@ -103,10 +132,19 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServic
     retryAfter: RetryAfter
   }
 ) {
-  readonly isRetryable: boolean = retryableStatuses.has(this.status)
-  override readonly message = `The service answered with an error at ${this.step} (status ${this.status}` +
-    (this.code === undefined || this.code === this.status ? ")" : `, code ${this.code})`) +
-    (this.detail === undefined ? "." : `: ${this.detail}`)
+  get isRetryable(): boolean {
+    return retryableStatuses.has(this.status)
+  }
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
+    const detail = this.detail === undefined ? "." : `: ${this.detail}`
+    return `The service answered with an error at ${this.step} (status ${this.status}${code})${detail}`
+  }
 }
 
 /**
@@ -132,12 +170,16 @@ export class ConnectionError extends Schema.TaggedError<ConnectionError>("GPTalk
   { step: Step, cause: ConnectionCause }
 ) {
   readonly isRetryable = true
-  override readonly message =
-    `The connection to the service failed at ${this.step} (${this.cause.message || this.cause.name}): ` +
-    "check that it, or the proxy in front of it, is running and that the url is right."
-}
 
-const missing = { response: "no answer", firstDelta: "no text", idle: "no further frame" }
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    return `The connection to the service failed at ${this.step} (${this.cause.message || this.cause.name}): ` +
+      "check that it, or the proxy in front of it, is running and that the url is right."
+  }
+}
 
 /**
  * One of the three timeouts expired: `phase` is its name, `after` its length.
@@ -150,9 +192,15 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>("GPTalkTimeou
   { step: Step, phase: Schema.Literal("response", "firstDelta", "idle"), after: Schema.Duration }
 ) {
   readonly isRetryable = true
-  override readonly message = `The service sent ${missing[this.phase]} at ${this.step} within ${
-    Duration.format(this.after)
-  }.`
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    const missing = { response: "no answer", firstDelta: "no text", idle: "no further frame" }[this.phase]
+    return `The service sent ${missing} at ${this.step} within ${Duration.format(this.after)}.`
+  }
 }
 
 /**
@@ -168,7 +216,14 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("GPTalkProt
   { step: Step, issue: Schema.String }
 ) {
   readonly isRetryable = false
-  override readonly message = `The service broke the protocol at ${this.step}: ${this.issue}.`
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    return `The service broke the protocol at ${this.step}: ${this.issue}.`
+  }
 }
 
 /**
@@ -182,9 +237,15 @@ export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyErro
   { step: Step, text: Schema.String }
 ) {
   readonly isRetryable = true
-  override readonly message = `The reply ended before it was complete, after ${this.text.length} ${
-    this.text.length === 1 ? "character" : "characters"
-  }.`
+
+  override toJSON(): object {
+    return toJSON(this, super.toJSON())
+  }
+
+  override get message(): string {
+    const { length } = this.text
+    return `The reply ended before it was complete, after ${length} character${length === 1 ? "" : "s"}.`
+  }
 }
 
 /**
