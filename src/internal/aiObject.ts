@@ -13,8 +13,9 @@ const mostTries = 5000
 const mostUnclosed = 10
 
 /**
- * Where an object opens: empty, or with a field or a comment. The braces of code or formulas are followed by something
- * else.
+ * Where an object opens: empty, with a field, or with a comment. The braces of code or formulas are followed by
+ * something else. An object with comments is not read: it is often the template of the answer, not the answer. But
+ * neither is an object within it.
  */
 const opening = /\{\s*(?:\}|\/[/*]|"(?:[^"\\\n]|\\.){0,2000}"\s*:)/g
 
@@ -24,20 +25,10 @@ const within = /(?:"\s*:|[,[])\s*$/
 /** A code fence and its content. */
 const fence = /(?:^|\n)[ \t]*```[^\n`]*\n([^]*?)\n[ \t]*```/g
 
-/** The index after the comment that begins at `from`; `from` itself if none does. */
-const afterComment = (text: string, from: number): number => {
-  const closing = text.startsWith("//", from) ? "\n" : text.startsWith("/*", from) ? "*/" : undefined
-  if (closing === undefined) return from
-  const end = text.indexOf(closing, from + 2)
-  return end === -1 ? text.length : end + closing.length
-}
-
-/** The object that opens at `from`, without its comments, and the index after it; `undefined` if it is not closed. */
-const readObject = (text: string, from: number): { readonly source: string; readonly end: number } | undefined => {
+/** The index after the last brace of the object that opens at `from`; -1 if it is not closed. */
+const endOf = (text: string, from: number): number => {
   let depth = 0
   let isString = false
-  let source = ""
-  let start = from
   for (let index = from; index < text.length; index++) {
     const char = text[index]
     if (isString) {
@@ -48,16 +39,10 @@ const readObject = (text: string, from: number): { readonly source: string; read
     } else if (char === "{") {
       depth++
     } else if (char === "}" && --depth === 0) {
-      return { source: source + text.slice(start, index + 1), end: index + 1 }
-    } else if (char === "/") {
-      const after = afterComment(text, index)
-      if (after === index) continue
-      source += text.slice(start, index)
-      start = after
-      index = after - 1
+      return index + 1
     }
   }
-  return undefined
+  return -1
 }
 
 interface Found {
@@ -96,13 +81,13 @@ function* objectsIn(text: string): Generator<Either.Either<Found, string>> {
     const { index } = match
     from = index + 1
     if (unclosed > 0 && within.test(text.slice(Math.max(0, index - 100), index))) continue
-    const object = readObject(text, index)
-    if (object === undefined) {
+    const end = endOf(text, index)
+    if (end === -1) {
       unclosed++
       yield Either.left("it is not closed")
     } else {
-      const { end, source } = object
       from = end
+      const source = text.slice(index, end)
       yield Either.orElse(parse(source), () => parse(mend(source)))
     }
   }
