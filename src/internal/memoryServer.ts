@@ -174,12 +174,14 @@ export const toClientResponse = (
     isTaken = true
     return Stream.mapError(body, toError)
   })
-  const whole = Effect.runSync(Effect.cached(Stream.mkString(Stream.decodeText(once))))
+  const arrayBuffer = Effect.flatMap(
+    Stream.runCollect(once),
+    (pieces) => Effect.promise(() => new Blob(Array.from(pieces) as Array<BlobPart>).arrayBuffer())
+  ).pipe(Effect.cached, Effect.runSync)
   const text = Effect.suspend(() => {
     hasText = true
-    return whole
+    return Effect.map(arrayBuffer, (buffer) => new TextDecoder().decode(buffer))
   })
-  const arrayBuffer = Effect.map(whole, (text) => utf8.encode(text).buffer)
   const stream = Stream.suspend(() => hasText ? Stream.encodeText(Stream.fromEffect(text)) : once)
   return Object.create(head, { stream: { value: stream }, text: { value: text }, arrayBuffer: { value: arrayBuffer } })
 }

@@ -30,7 +30,7 @@ export const make = (replies: Options["replies"]): Scripted => {
   let used = 0
   const none = Effect.dieMessage(`GPTalkTest: a reply was asked for after all ${replies.length} were used`)
   return {
-    responder: Responder.make(() => toDeltas(replies[used++]!)),
+    responder: Responder.make(() => toDeltas(replies[used++] ?? Stream.fromEffect(none))),
     reserve: Effect.suspend(() => reserved++ < replies.length ? Effect.void : none)
   }
 }
