@@ -20,7 +20,10 @@ export const serve = (responder: Layer.Layer<Responder.Responder>) =>
 const environmentWith = (url: string) => ConfigProvider.fromJson({ ...process.env, GPTALK_URL: url })
 
 const layerEmbedded = HttpServer.addressFormattedWith((url) =>
-  Effect.succeed(Layer.provide(GPTalk.layerConfig(), Layer.setConfigProvider(environmentWith(url))))
+  // `Layer.setConfigProvider` would hold for the program too, and hide from it that `GPTALK_URL` is not set.
+  Effect.succeed(
+    Layer.scopedContext(Effect.withConfigProvider(Layer.build(GPTalk.layerConfig()), environmentWith(url)))
+  )
 ).pipe(Layer.unwrapEffect, Layer.provide(serve(Echo.layer)))
 
 /** The service of `GPTALK_URL`; none where that is not set. */

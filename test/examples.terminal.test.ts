@@ -52,6 +52,20 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
+  live("says that nothing but an echo answers, unless the environment names a service", () =>
+    Effect.gen(function*() {
+      const hint = /This is the embedded server, which echoes\. Set GPTALK_URL to use another\./
+      const alone = yield* runOnTerminal(file("chat"))
+      yield* alone.see(hint)
+      yield* alone.see(/› /)
+      alone.write("Hi\r")
+      yield* alone.see(/You said: Hi\r\n[^]*› /)
+      alone.write("\x04")
+      assert.strictEqual((yield* alone.ended).code, 0)
+      const { stdout } = yield* converse()
+      assert.notMatch(stdout(), hint)
+    }))
+
   live("is left by Ctrl-C at the prompt, and draws in colour", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()
