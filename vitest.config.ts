@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config"
 
+/** Counts the sockets and timers of its process. */
+const countsResources = "test/Bounds.test.ts"
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -8,10 +11,16 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
-    // Loading Effect anew for each file takes as long as many of the tests, and most of these wait for the clock.
-    isolate: false,
+    // Most tests wait for the clock.
     maxWorkers: "100%",
-    testTimeout: 30_000
+    testTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        // Loading Effect anew for each file would take as long as many of the tests.
+        test: { name: "together", include: ["test/**/*.test.ts"], exclude: [countsResources], isolate: false }
+      },
+      { extends: true, test: { name: "alone", include: [countsResources] } }
+    ]
   }
 })
