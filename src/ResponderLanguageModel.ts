@@ -57,12 +57,14 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
  * import * as Responder from "effect-gptalk/Responder"
  * import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
  *
- * // The model answers with the temperature that the client asks for.
+ * // The model answers with the temperature that the client asks for; 0 may mean that it asks for none.
  * const layer = Layer.effect(
  *   Responder.Responder,
  *   Effect.map(ResponderLanguageModel.fromLanguageModel, ({ respond }) =>
  *     Responder.make((request) =>
- *       Stream.provideService(respond(request), OpenAiLanguageModel.Config, { temperature: request.temperature })
+ *       request.temperature === 0
+ *         ? respond(request)
+ *         : Stream.provideService(respond(request), OpenAiLanguageModel.Config, { temperature: request.temperature })
  *     ))
  * )
  */
