@@ -13,14 +13,12 @@ export default defineConfig({
   test: {
     // Most tests wait for the clock.
     maxWorkers: "100%",
+    // Loading Effect anew for each file would take as long as many of the tests.
+    isolate: false,
     testTimeout: 30_000,
     projects: [
-      {
-        extends: true,
-        // Loading Effect anew for each file would take as long as many of the tests.
-        test: { name: "together", include: ["test/**/*.test.ts"], exclude: [countsResources], isolate: false }
-      },
-      { extends: true, test: { name: "alone", include: [countsResources] } }
+      { extends: true, test: { name: "together", include: ["test/**/*.test.ts"], exclude: [countsResources] } },
+      { extends: true, test: { name: "alone", include: [countsResources], isolate: true } }
     ]
   }
 })
