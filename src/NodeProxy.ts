@@ -58,6 +58,9 @@ const tunnelTimeout = 30_000
 /** The codes of errors after which undici opens another connection, again and again. */
 const recoverable: ReadonlyArray<unknown> = ["UND_ERR_SOCKET", "UND_ERR_INFO"]
 
+/** What undici says of a proxy that refuses the tunnel. */
+const refusal = /^Proxy response \((\d+)\) !== 200 when HTTP Tunneling$/
+
 /**
  * A pool in which a tunnel that breaks before it is used, or takes too long, fails the request that needs it. Without
  * this, undici would open tunnels endlessly, even when no request waits for one any more.
@@ -72,7 +75,9 @@ const poolOf = (origin: string | URL, options: Undici.Pool.Options): Undici.Disp
       const options = { ...target, signal: AbortSignal.timeout(tunnelTimeout) }
       return connect(options, (...[error, socket]) => {
         if (error !== null) {
-          if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) fail(error.message)
+          const status = refusal.exec(error.message)?.[1]
+          if (status !== undefined) fail(`the proxy refused the tunnel with status ${status}`)
+          else if (Predicate.hasProperty(error, "code") && recoverable.includes(error.code)) fail(error.message)
           else callback(error, null)
         } else if (socket.readableLength > 0) {
           // Bytes before any were sent: a web server in place of the proxy has answered CONNECT with a page.

@@ -104,7 +104,7 @@ describe("NodeProxy", () => {
           const proxy = yield* makeProxy({ authorization })
           const error = yield* Effect.flip(talk(service.url, NodeProxy.layer(`http://${prefix}${proxy.host}`)))
           assert.strictEqual(error._tag, "ConnectionError")
-          assert.include(error.message, "407")
+          assert.include(error.message, "(the proxy refused the tunnel with status 407)")
           assert.deepStrictEqual(service.paths, [])
         }))
     }
