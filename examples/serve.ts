@@ -3,9 +3,9 @@
  */
 import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
 import { Command, HelpDoc, Options } from "@effect/cli"
-import { HttpLayerRouter, HttpServer } from "@effect/platform"
+import { HttpClient, HttpLayerRouter, HttpServer } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
-import { Config, Console, Data, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
+import { Config, Console, Data, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
 import * as ResponderLanguageModel from "effect-gptalk/ResponderLanguageModel"
@@ -40,7 +40,12 @@ const withTemperature = (responder: Responder.Service): Responder.Service =>
 const layerOpenAi = ({ apiKey, apiUrl, model }: Config.Config.Success<typeof openAi>) =>
   Layer.effect(Responder.Responder, Effect.map(ResponderLanguageModel.fromLanguageModel, withTemperature)).pipe(
     Layer.provide(OpenAiLanguageModel.layer({ model })),
-    Layer.provide(OpenAiClient.layer({ apiKey, apiUrl })),
+    Layer.provide(OpenAiClient.layer({
+      apiKey,
+      apiUrl,
+      // The clients of this server do not retry a reply that ends with an error frame.
+      transformClient: HttpClient.retryTransient({ schedule: Schedule.exponential("500 millis"), times: 2 })
+    })),
     Layer.provide(NodeHttpClient.layerUndici)
   )
 

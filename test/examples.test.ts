@@ -238,6 +238,8 @@ describe.concurrent("examples", () => {
     live("answers from OpenAI, and ends the replies that run when it is told to end", () =>
       Effect.gen(function*() {
         const openAi = yield* OpenAiServer.make
+        // It asks again.
+        openAi.refuse()
         const { line, server, url } = yield* listen({
           env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: openAi.url, OPENAI_MODEL: "some-model" }
         })

@@ -25,6 +25,8 @@ export interface Call {
 export interface OpenAiServer {
   readonly url: string
   readonly next: Effect.Effect<Call>
+  /** Answers the next request with 429. */
+  readonly refuse: () => void
 }
 
 const readBody = async (request: Http.IncomingMessage): Promise<string> => {
@@ -86,10 +88,16 @@ const toCall = (request: Http.IncomingMessage, response: Http.ServerResponse, bo
 
 export const make: Effect.Effect<OpenAiServer, never, Scope.Scope> = Effect.gen(function*() {
   const calls = yield* Queue.unbounded<Call>()
+  let refusals = 0
   const server = yield* Effect.acquireRelease(
     Effect.async<Http.Server>((resume) => {
       const server = Http.createServer((request, response) => {
-        readBody(request).then((body) => Queue.unsafeOffer(calls, toCall(request, response, body)), () => {})
+        readBody(request).then((body) => {
+          if (refusals > 0) {
+            refusals--
+            response.writeHead(429).end()
+          } else Queue.unsafeOffer(calls, toCall(request, response, body))
+        }, () => {})
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
@@ -99,5 +107,9 @@ export const make: Effect.Effect<OpenAiServer, never, Scope.Scope> = Effect.gen(
         server.closeAllConnections()
       })
   )
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, next: Queue.take(calls) }
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    next: Queue.take(calls),
+    refuse: () => refusals++
+  }
 })
