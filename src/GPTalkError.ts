@@ -142,7 +142,9 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServic
 
   override get message(): string {
     const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
-    const detail = this.detail === undefined ? "." : `: ${this.detail}`
+    // Redirects are not followed.
+    const hint = /^(3..|404|405)$/.test(String(this.status)) ? ": check the url." : "."
+    const detail = this.detail === undefined ? hint : `: ${this.detail}`
     return `The service answered with an error at ${this.step} (status ${this.status}${code})${detail}`
   }
 }
