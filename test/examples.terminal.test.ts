@@ -1,6 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { runOnTerminal } from "./utils/Child.js"
+import { eventually } from "./utils/eventually.js"
 import { bundled, live, nowhere, serve } from "./utils/examples.js"
 
 const file = bundled("chat")
@@ -144,8 +145,7 @@ describe.concurrent("chat, on a terminal", () => {
       yield* chat.see(/draft/)
       const settled = chat.stdout().length
       chat.resize(60)
-      yield* chat.see(/› [^]*draft/)
-      assert.isAbove(chat.stdout().length, settled)
+      yield* eventually(() => assert.match(chat.stdout().slice(settled), /› [^]*draft/))
     }))
 
   live("is left by Ctrl-C, though what is pasted has no end", () =>
