@@ -80,34 +80,43 @@ describe.concurrent("chat, on a terminal", () => {
     }))
 
   for (
-    const [how, first, rest, question] of [
-      ["however many lines it has", "\x1b[200~one\r\ntwo\nth", "ree\x1b[201~!\r", "Why? one\ntwo\nthree!"],
-      ["though the mark of its start comes in pieces", "\x1b[2", "00~one\r\ntwo\x1b[201~!\r", "Why? one\ntwo!"]
+    const [title, first, seen, rest, question] of [
+      [
+        "takes what is pasted for one question, however many lines it has",
+        "Why? \x1b[200~one\r\ntwo\nth",
+        /Why\? /,
+        "ree\x1b[201~!\r",
+        "Why? one\ntwo\nthree!"
+      ],
+      [
+        "takes what is pasted for one question, though the mark of its start comes in pieces",
+        "Why? \x1b[2",
+        /Why\? /,
+        "00~one\r\ntwo\x1b[201~!\r",
+        "Why? one\ntwo!"
+      ],
+      [
+        "takes a key that comes in pieces for what it is, though a paste may begin so",
+        "bc\x1b[",
+        /bc/,
+        "Ha\r",
+        "abc"
+      ],
+      ["goes on after an Enter that ends no line", "ab\x1b\r", /ab/, "c\r", "abc"]
     ] as const
   ) {
-    live(`takes what is pasted for one question, ${how}`, () =>
+    live(title, () =>
       Effect.gen(function*() {
         const asked = yield* Queue.unbounded<string>()
         const chat = yield* converse(asked)
-        chat.write(`Why? ${first}`)
-        yield* chat.see(/Why\? /)
+        chat.write(first)
+        yield* chat.see(seen)
         chat.write(rest)
         yield* chat.see(/answers\r\n[^]*› /)
         assert.strictEqual(yield* Queue.take(asked), question)
         assert.strictEqual(yield* Queue.size(asked), 0)
       }))
   }
-
-  live("takes a key that comes in pieces for what it is, though a paste may begin so", () =>
-    Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse(asked)
-      chat.write("bc\x1b[")
-      yield* chat.see(/bc/)
-      chat.write("Ha\r")
-      yield* chat.see(/answers\r\n[^]*› /)
-      assert.strictEqual(yield* Queue.take(asked), "abc")
-    }))
 
   live("draws what is pasted once, and not once for each of its lines", () =>
     Effect.gen(function*() {
@@ -118,17 +127,6 @@ describe.concurrent("chat, on a terminal", () => {
       yield* chat.see(/answers\r\n[^]*› /)
       assert.strictEqual(yield* Queue.take(asked), `<${pasted}[2J>`)
       assert.isBelow(chat.stdout().length, 5 * pasted.length)
-    }))
-
-  live("goes on after an Enter that ends no line", () =>
-    Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse(asked)
-      chat.write("ab\x1b\r")
-      yield* chat.see(/ab/)
-      chat.write("c\r")
-      yield* chat.see(/answers\r\n[^]*› /)
-      assert.strictEqual(yield* Queue.take(asked), "abc")
     }))
 
   live("leaves a reply on the screen when its size changes", () =>
