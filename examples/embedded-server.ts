@@ -21,10 +21,8 @@ const environmentWith = (url: string) => ConfigProvider.fromJson({ ...process.en
 
 const layerEmbedded = HttpServer.addressFormattedWith((url) =>
   // `Layer.setConfigProvider` would hold for the program too, and hide from it that `GPTALK_URL` is not set.
-  Effect.succeed(
-    Layer.scopedContext(Effect.withConfigProvider(Layer.build(GPTalk.layerConfig()), environmentWith(url)))
-  )
-).pipe(Layer.unwrapEffect, Layer.provide(serve(Echo.layer)))
+  Effect.withConfigProvider(Layer.build(GPTalk.layerConfig()), environmentWith(url))
+).pipe(Layer.scopedContext, Layer.provide(serve(Echo.layer)))
 
 /** The service of `GPTALK_URL`; none where that is not set. */
 export const serviceUrl = Config.option(Config.nonEmptyString("GPTALK_URL"))
