@@ -14,8 +14,8 @@ const mostUnclosed = 10
 
 /**
  * Where an object opens: empty, with a field, or with a comment. The braces of code or formulas are followed by
- * something else. An object with comments is not read: it is often the template of the answer, not the answer. But
- * neither is an object within it.
+ * something else. An object with comments is not read, since it is often a template of the answer; nor is an object
+ * within it.
  */
 const opening = /\{\s*(?:\}|\/[/*]|"(?:[^"\\\n]|\\.){0,2000}"\s*:)/g
 

@@ -32,10 +32,6 @@ const maxCharacters = 32 * 1024 * 1024
 const charactersOf = ({ model, prompt, systemPrompt }: Responder.Request): number =>
   prompt.length + systemPrompt.length + model.length
 
-const removeExpired = (map: Map<string, { readonly expiresAt: number }>, now: number): void => {
-  for (const [token, { expiresAt }] of map) if (expiresAt < now) map.delete(token)
-}
-
 /** Removes the oldest one that matches. */
 const removeFirst = <A>(map: Map<string, A>, matches: (value: A) => boolean): boolean => {
   for (const [token, value] of map) if (matches(value)) return map.delete(token)
@@ -65,7 +61,9 @@ export class SessionStore {
   #makeRoom(now: number): boolean {
     const { maxSessions, usageLimit } = this.#options
     const hasRoom = () => this.#sessions.size < maxSessions
-    if (!hasRoom()) removeExpired(this.#sessions, now)
+    if (!hasRoom()) {
+      for (const [token, { expiresAt }] of this.#sessions) if (expiresAt < now) this.#sessions.delete(token)
+    }
     return hasRoom() ||
       removeFirst(this.#sessions, ({ uses }) => uses >= usageLimit) ||
       removeFirst(this.#sessions, ({ uses }) => uses === 0)
