@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Fiber, FiberId, Option, Scheduler, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
@@ -59,6 +59,43 @@ describe("GPTalk streams", () => {
       }).pipe(Effect.scoped, provide(client))
     })
 
+    it.effect("count no time towards a timeout until the next", () => {
+      const source = new MockClient.Source()
+      return Effect.gen(function*() {
+        const { next, wait } = yield* pullOf
+        yield* wait
+        yield* TestClock.adjust("2 minutes")
+        source.emit(MockClient.frame("a"))
+        assert.deepStrictEqual(yield* next, ["a"])
+        yield* wait
+        yield* TestClock.adjust("2 minutes")
+        const fiber = yield* Effect.fork(next)
+        yield* TestClock.adjust("58 seconds")
+        source.emit(MockClient.frame("ab"))
+        assert.deepStrictEqual(yield* Fiber.join(fiber), ["b"])
+      }).pipe(Effect.scoped, provide(streaming(source)))
+    })
+
+    it.effect.each(["firstDelta", "idle"] as const)("count the time that they have waited towards %s", (phase) => {
+      const source = new MockClient.Source()
+      return Effect.gen(function*() {
+        const { next, wait } = yield* pullOf
+        if (phase === "idle") {
+          source.emit(MockClient.frame("a"))
+          yield* next
+        }
+        for (let second = 0; second < 59; second++) {
+          yield* wait
+          yield* TestClock.adjust("1 second")
+        }
+        const fiber = yield* Effect.fork(Effect.flip(next))
+        yield* TestClock.adjust("999 millis")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
+        yield* TestClock.adjust("1 millis")
+        assert.deepInclude(Option.getOrThrow(yield* Fiber.join(fiber)), { _tag: "TimeoutError", phase })
+      }).pipe(Effect.scoped, provide(streaming(source), { retries: 0 }))
+    })
+
     it.effect("before a retry keep its delay, and their number of retries", () => {
       const client = MockClient.make({
         text: () => new Response(null, { status: 429, headers: { "retry-after": "5" } })
@@ -101,4 +138,14 @@ describe("GPTalk streams", () => {
         }
       }))
   })
+
+  it.effect("leave nothing behind in the fiber that reads them", () =>
+    Effect.gen(function*() {
+      const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+      const added = vi.spyOn(fiber, "addObserver")
+      const removed = vi.spyOn(fiber, "removeObserver")
+      for (let count = 0; count < 3; count++) yield* GPTalk.generateText({ prompt: "Hi" })
+      assert.isNotEmpty(added.mock.calls)
+      assert.deepStrictEqual(removed.mock.calls, added.mock.calls)
+    }).pipe(provide(MockClient.make())))
 })

@@ -72,9 +72,7 @@ export const make = (
     (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
     () => deadline.begin("stream", "firstDelta")
   )
-  const watchdog = watchdogOf(clock)
-  const deadline = new Deadline(watchdog, (error) => body.end(Exit.fail(error)))
-  watchdog.watch(deadline)
+  const deadline = new Deadline(watchdogOf(clock), (error) => body.end(Exit.fail(error)))
   const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined
@@ -134,7 +132,7 @@ export const make = (
     ...reply,
     close: (exit) =>
       Effect.suspend(() => {
-        watchdog.forget(deadline)
+        deadline.close()
         const endStream = Effect.sync(() => {
           if (streamSpan !== undefined) Span.end(streamSpan, clock, exit)
         })

@@ -140,6 +140,8 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
 export interface Handlers<A> {
   readonly onChunks: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<A, GPTalkError>
   readonly onEnd: (end: Exit.Exit<undefined, GPTalkError>) => Effect.Effect<A, GPTalkError>
+  /** Called when the reader begins to wait, and when there is something to read, perhaps more than once. */
+  readonly onWait?: (isWaiting: boolean) => void
 }
 
 /**
@@ -200,7 +202,11 @@ export class Body {
     const again = Effect.suspend(() => this.read(handlers))
     // No finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
     return Effect.async((resume) => {
-      this.#reader = () => resume(again)
+      handlers.onWait?.(true)
+      this.#reader = () => {
+        handlers.onWait?.(false)
+        resume(again)
+      }
       // The fiber may have yielded, and bytes or the end may have come, since the checks above.
       if (this.#size > 0 || this.#exit !== undefined) this.#wake()
     })

@@ -5,8 +5,9 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import * as GPTalkError from "../GPTalkError.js"
 import type { Settings } from "./settings.js"
 
@@ -86,8 +87,13 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
 export class Deadline {
   /** What the call waits for, as the error of its timeout reports it; `undefined` if it waits for nothing. */
   #wait: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after"> | undefined
-  /** While the consumer asks for more: when it asked, or when the wait began, if that was later. */
+  /** While the consumer waits: since when that counts, in milliseconds. */
   #waitingSince: number | undefined
+  /** What counts of its time before that, in milliseconds. */
+  #waited = 0
+
+  /** The fiber that waits, or was the last to do so. */
+  #consumer: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   readonly #watchdog: Watchdog
   readonly #onTimeout: OnTimeout
@@ -95,11 +101,13 @@ export class Deadline {
   constructor(watchdog: Watchdog, onTimeout: OnTimeout) {
     this.#watchdog = watchdog
     this.#onTimeout = onTimeout
+    watchdog.watch(this)
   }
 
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
     this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
+    this.#waited = 0
     if (this.#waitingSince !== undefined) this.#waitingSince = this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
@@ -109,15 +117,31 @@ export class Deadline {
     this.#wait = undefined
   }
 
-  /** The consumer asks for more. */
-  pull(): void {
-    this.#waitingSince ??= this.#watchdog.now()
+  /**
+   * The current fiber waits from now on, until `pause` or its own end: an interrupted pull ends its fiber. Observing
+   * that once for each fiber costs nothing, where a finalizer of each wait would double its cost.
+   */
+  resume(): void {
+    const consumer = Option.getOrThrow(Fiber.getCurrentFiber())
+    if (consumer !== this.#consumer) {
+      this.#consumer?.removeObserver(this.pause)
+      consumer.addObserver(this.pause)
+      this.#consumer = consumer
+    }
+    this.#waitingSince = this.#watchdog.now()
     this.#watchdog.wakeAt(this.#time())
   }
 
-  /** The consumer's pull is answered: no time counts until the next one. */
-  endPull(): void {
+  /** Nobody waits from now on: no time counts until somebody does again. */
+  readonly pause = (): void => {
+    if (this.#waitingSince !== undefined) this.#waited += this.#watchdog.now() - this.#waitingSince
     this.#waitingSince = undefined
+  }
+
+  /** Ends the watch over the attempt. */
+  close(): void {
+    this.#watchdog.forget(this)
+    this.#consumer?.removeObserver(this.pause)
   }
 
   /** Reports a timeout if the deadline has passed. Returns when to check again. */
@@ -132,6 +156,6 @@ export class Deadline {
 
   #time(): number {
     if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
-    return this.#waitingSince + Duration.toMillis(this.#wait.after)
+    return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
   }
 }

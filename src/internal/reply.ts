@@ -50,12 +50,6 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
 
   const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: decoder.text.toWellFormed() })
 
-  /** From here on, a failure is the consumer's. */
-  const handOn = (deltas: Deltas): Next => {
-    deadline.endPull()
-    return Effect.succeed(deltas)
-  }
-
   const failWith = (fault: Fault.ServiceFault) =>
     Fault.toServiceError(fault, { step: "stream", status: body.status, secrets })
 
@@ -64,7 +58,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     switch (outcome?._tag) {
       case "Done":
         isComplete = true
-        return handOn(undefined)
+        return Effect.succeed(undefined)
       case "ServiceFault":
         return failWith(outcome.fault)
       case "Malformed":
@@ -83,7 +77,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     deltaCount += deltas.length
     // Until the first delta arrives, the wait for it goes on, whatever else arrives.
     if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
-    const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
+    const next = (): Next => deltas.length > 0 ? Effect.succeed(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
     return Effect.zipRight(
       Effect.forEach(
@@ -99,13 +93,11 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     onEnd: Effect.matchEffect({
       onSuccess: finish,
       onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
-    })
+    }),
+    onWait: (isWaiting) => isWaiting ? deadline.resume() : deadline.pause()
   }
 
-  const pull: Pull = () => {
-    deadline.pull()
-    return decoder.outcome === undefined ? body.read(handlers) : finish()
-  }
+  const pull: Pull = () => decoder.outcome === undefined ? body.read(handlers) : finish()
 
   return {
     pull,
