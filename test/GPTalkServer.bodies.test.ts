@@ -1,11 +1,10 @@
 import { HttpLayerRouter, HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope, Stream, TestClock } from "effect"
-import * as GPTalkServer from "effect-gptalk/GPTalkServer"
+import { Effect, Stream, TestClock } from "effect"
 import * as Protocol from "effect-gptalk/Protocol"
-import * as Responder from "effect-gptalk/Responder"
 import type * as Http from "node:http"
 import { eventually } from "./utils/eventually.js"
+import { hosts, post } from "./utils/hosts.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
@@ -81,36 +80,6 @@ it.scopedLive("a body that others have read before is a 400, and is not waited f
     assert.strictEqual((yield* TestServer.login(server)).status, 400)
   }))
 
-type Middleware = NonNullable<TestServer.Options["middleware"]>
-type Send = (path: string, init: RequestInit) => Effect.Effect<Response>
-
-const hosts: Readonly<Record<string, (middleware: Middleware) => Effect.Effect<Send, never, Scope.Scope>>> = {
-  "on Node": (middleware) =>
-    Effect.map(
-      TestServer.make({ maxBodySize: 1000, middleware }),
-      ({ url }) => (path, init) => Effect.promise(() => fetch(url + path, init))
-    ),
-  "in a web handler": (middleware) => {
-    const routes = Layer.provideMerge(middleware, GPTalkServer.layer({ maxBodySize: 1000 }))
-    return Effect.acquireRelease(
-      Effect.sync(() =>
-        HttpLayerRouter.toWebHandler(Layer.provide(routes, Responder.layer(Responder.echo)), { disableLogger: true })
-      ),
-      ({ dispose }) => Effect.promise(dispose)
-    ).pipe(
-      Effect.map(({ handler }) => (path, init) =>
-        Effect.promise(() => handler(new Request(`http://gptalk.test${path}`, init)))
-      )
-    )
-  }
-}
-
-const post = (send: Send, path: string, body: unknown, authorization = "") =>
-  Effect.flatMap(
-    send(path, { method: "POST", headers: { authorization }, body: JSON.stringify(body) }),
-    (response) => Effect.promise(async () => ({ status: response.status, body: JSON.parse(await response.text()) }))
-  )
-
 describe("a body that middleware has read", () => {
   const reading = (read: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<unknown, unknown>) =>
     HttpLayerRouter.middleware(
@@ -123,7 +92,7 @@ describe("a body that middleware has read", () => {
       "with %s is there for the routes, within the same bound",
       (way) =>
         Effect.gen(function*() {
-          const send = yield* host(reading((request) => request[way]))
+          const send = yield* host({ maxBodySize: 1000, middleware: reading((request) => request[way]) })
           const { body: { data: { token } } } = yield* post(send, Protocol.paths.login, loginBody)
           const body = { ...textBody, content: "🎉🎉" }
           assert.strictEqual((yield* post(send, Protocol.paths.text, body, `Bearer ${token}`)).status, 200)
@@ -161,9 +130,8 @@ describe("a body that middleware reads after the routes", () => {
   it.scopedLive.each(Object.entries(hosts))("is there for it %s, or has failed", ([_, host]) =>
     Effect.gen(function*() {
       const texts: Array<string> = []
-      const send = yield* host(
-        logging(({ text }) => Effect.map(Effect.merge(text), (text) => texts.push(String(text))))
-      )
+      const middleware = logging(({ text }) => Effect.map(Effect.merge(text), (text) => texts.push(String(text))))
+      const send = yield* host({ maxBodySize: 1000, middleware })
       assert.strictEqual((yield* post(send, Protocol.paths.login, loginBody)).status, 200)
       assert.strictEqual((yield* post(send, Protocol.paths.login, "🎉".repeat(250))).status, 413)
       assert.strictEqual(texts[0], JSON.stringify(loginBody))
@@ -175,7 +143,8 @@ describe("a body that middleware reads after the routes", () => {
     ([_, host]) =>
       Effect.gen(function*() {
         const lines: Array<string> = []
-        const send = yield* host(logging((request) => Effect.sync(() => lines.push(JSON.stringify(request)))))
+        const middleware = logging((request) => Effect.sync(() => lines.push(JSON.stringify(request))))
+        const send = yield* host({ middleware })
         yield* post(send, Protocol.paths.login, loginBody)
         assert.include(lines[0], Protocol.paths.login)
         assert.notInclude(lines[0], loginBody.fingerprint)

@@ -5,6 +5,7 @@ import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import { eventually, pause } from "./utils/eventually.js"
+import { post, webHandler } from "./utils/hosts.js"
 import { makeRecords } from "./utils/logAndSpans.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -188,6 +189,30 @@ describe("GPTalkServer", () => {
           yield* eventually(() => assert.strictEqual(running, 0))
         }))
     }
+
+    it.scoped.each([0, 1])(
+      "interrupts the responder of a web request by its signal alone, %s chunks read",
+      (chunks) =>
+        Effect.gen(function*() {
+          const { responder, seen } = makeEndless()
+          const send = yield* webHandler({ responder, maxReplies: 1 })
+          const { body: login } = yield* post(send, Protocol.paths.login, TestServer.loginBody)
+          const open = (signal?: AbortSignal) =>
+            Effect.gen(function*() {
+              const authorization = `Bearer ${login.data.token}`
+              const { body: { data } } = yield* post(send, Protocol.paths.text, TestServer.textBody, authorization)
+              return yield* send(path(data.token), signal === undefined ? {} : { signal })
+            })
+          const controller = new AbortController()
+          const response = yield* open(controller.signal)
+          const reader = response.body!.getReader()
+          for (let index = 0; index < chunks; index++) yield* Effect.promise(() => reader.read())
+          assert.strictEqual((yield* open()).status, 429)
+          controller.abort()
+          yield* eventually(() => assert.strictEqual(seen.interrupted, 1))
+          assert.strictEqual((yield* open()).status, 200)
+        })
+    )
 
     it.scoped("is not logged as a failure", () => {
       const { layer, lines } = makeRecords()

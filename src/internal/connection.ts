@@ -64,19 +64,39 @@ const runningOn = (socket: NodeSocket): Running.Running => {
   return running
 }
 
+/** The part of an `AbortSignal` that is used here. */
+interface Signal {
+  readonly aborted: boolean
+  readonly addEventListener: (type: "abort", listener: () => void, options: { readonly once: true }) => unknown
+}
+
+const isSignal = (value: unknown): value is Signal =>
+  Predicate.hasProperty(value, "aborted") && Predicate.hasProperty(value, "addEventListener")
+
+/** A web request is aborted when the client goes away. */
+const runningUntilAbort = ({ source }: HttpServerRequest.HttpServerRequest): ReadonlyArray<Running.Running> => {
+  if (!Predicate.hasProperty(source, "signal") || !isSignal(source.signal)) return []
+  const running = new Running.Running()
+  const end = () => running.end(HttpServerError.clientAbortFiberId)
+  if (source.signal.aborted) end()
+  else source.signal.addEventListener("abort", end, { once: true })
+  return [running]
+}
+
 const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
   if (Predicate.hasProperty(source, "resume") && typeof source.resume === "function") source.resume()
 }
 
 /**
- * Ends when the connection of an answered request closes: Node reports that only to the first of pipelined requests,
- * and not while a body is unread, which is discarded here. None without a real connection.
+ * Ends when the client of an answered request goes away, which the platform does not tell the body of its answer. Node
+ * reports it only to the first of pipelined requests, and not while a body is unread, which is discarded here. None
+ * where neither a connection nor a signal reports it.
  *
  * @internal
  */
 export const running = (request: HttpServerRequest.HttpServerRequest): ReadonlyArray<Running.Running> => {
   const socket = socketOf(request)
-  if (socket === undefined) return []
+  if (socket === undefined) return runningUntilAbort(request)
   discardBody(request)
   return [runningOn(socket)]
 }

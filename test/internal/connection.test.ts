@@ -8,10 +8,12 @@ const run = (frames: Channel.Channel<Chunk.Chunk<Uint8Array>>, request: HttpServ
   Stream.runDrain(Stream.fromChannel(Running.channel(frames, () => Connection.running(request), () => Effect.void)))
 
 describe("Connection", () => {
-  it.live("interrupts a reply whose client has gone before it begins", () =>
+  it.live.each([
+    ["with its connection", { socket: { destroyed: true, on: () => {} } }],
+    ["and aborted its web request", { signal: AbortSignal.abort() }]
+  ])("interrupts a reply whose client has gone before it begins, %s", ([_, source]) =>
     Effect.gen(function*() {
-      const socket = { destroyed: true, on: () => {} }
-      const request = { source: { socket } } as unknown as HttpServerRequest.HttpServerRequest
+      const request = { source } as unknown as HttpServerRequest.HttpServerRequest
       const frames = Channel.zipRight(
         Channel.write(Chunk.of(new Uint8Array(0))),
         Stream.toChannel(Stream.never)
