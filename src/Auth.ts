@@ -262,8 +262,8 @@ const makeWith = Effect.fnUntraced(function*(
 })
 
 /**
- * `Auth` as a layer. Logins run in the scope of the layer: interrupting a call does not interrupt a login that others
- * wait for. An invalid option fails each call with `InvalidRequestError`.
+ * `Auth` as a layer. Logins run in the scope of the layer: interrupting the calls that wait for one does not interrupt
+ * it, and a later call uses its session. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category layers

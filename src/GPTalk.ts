@@ -113,7 +113,7 @@ export interface Options extends Auth.Options {
     /** After the first delta, from the last good frame to the next. Default 60 seconds. */
     readonly idle?: Duration.DurationInput | undefined
   } | undefined
-  /** The largest frame of a stream, in bytes. Default 16 MiB. */
+  /** The largest frame of a stream, in bytes of its line, with `data:`. Default 16 MiB. */
   readonly maxFrameSize?: number | undefined
 }
 
@@ -131,7 +131,7 @@ export const provider = {
 } as const
 
 const RequestSchema = Schema.Struct({
-  messages: Schema.NonEmptyArray(Message.Message),
+  messages: Schema.NonEmptyArray(Message.Message).annotations({ description: "a list of messages, at least one" }),
   prompt: Schema.String,
   model: Schema.NonEmptyString,
   temperature: Schema.Finite,

@@ -117,7 +117,7 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>("GPTalkRa
  * asked for. A `code` of 0 or 200 is not an error. Only the statuses 408, 500, 502, 503 and 504 are retryable.
  *
  * `code` and `detail` are those of the service, cut to 200 characters, with tokens and prompt removed. `retryAfter` is
- * the delay of the `Retry-After` header, if there was one.
+ * the delay of the `Retry-After` header, if a status outside 2xx came with one.
  *
  * @since 0.1.0
  * @category errors
@@ -142,8 +142,8 @@ export class ServiceError extends Schema.TaggedError<ServiceError>("GPTalkServic
 
   override get message(): string {
     const code = this.code === undefined || this.code === this.status ? "" : `, code ${this.code}`
-    // Redirects are not followed.
-    const hint = /^(3..|404|405)$/.test(String(this.status)) ? ": check the url." : "."
+    // Redirects are not followed. In a browser, a redirect has the status 0.
+    const hint = /^(0|3..|404|405)$/.test(String(this.status)) ? ": check the url." : "."
     const detail = this.detail === undefined ? hint : `: ${this.detail}`
     return `The service answered with an error at ${this.step} (status ${this.status}${code})${detail}`
   }

@@ -77,7 +77,7 @@ export interface Request {
  *   Effect.map(Database, (database) => Responder.make(({ prompt }) => database.find(prompt)))
  * )
  */
-export const make = <E>(respond: (request: Request) => Stream.Stream<string, E>): Service => Responder.of({ respond })
+export const make = (respond: Service["respond"]): Service => Responder.of({ respond })
 
 /** Every frame repeats the text, so the number of deltas is bounded: a longer prompt is echoed in longer pieces. */
 const maxPieces = 200

@@ -194,6 +194,11 @@ describe("GPTalk", () => {
 
     it.effect.each<readonly [string, unknown, string]>([
       ["no messages", { messages: [] }, "messages"],
+      [
+        "a text for messages",
+        { messages: "secret" },
+        "messages: expected a list of messages, at least one, found a string"
+      ],
       ["neither messages nor a prompt", {}, "either messages or a prompt"],
       ["both", { messages: [{ role: "user", content: "secret" }], prompt: "secret" }, "either messages or a prompt"],
       ["an empty role", { messages: [{ role: "", content: "secret" }] }, "messages[0].role"],
