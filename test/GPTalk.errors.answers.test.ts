@@ -65,7 +65,8 @@ describe("GPTalk errors", () => {
       [{ statusCode: 429, error: "Too Many Requests", message: "busy" }, { detail: "busy" }],
       [{ code: 0, msg: "ok", error: "busy" }, { code: 0, detail: "busy" }],
       [{ error: { code: 7, message: "busy" } }, { code: 7, detail: "busy" }],
-      [{ code: 1001 }, { code: 1001 }]
+      [{ code: 1001 }, { code: 1001 }],
+      [{ code: 1001, msg: "busy", data: { token: 5 } }, { code: 1001, detail: "busy" }]
     ])("%j in place of a login is a ServiceError", ([body, expected]) =>
       Effect.gen(function*() {
         const error = yield* failWith("login", always(() => MockClient.json(body)))

@@ -59,6 +59,8 @@ describe("GPTalk.layer", () => {
     ["a file url", { url: new URL("file:///etc/hosts") }],
     ["a url with credentials", { url: "http://user:secret@gptalk.net" }],
     ["a url with a user", { url: "http://secret@gptalk.net" }],
+    ["a url with a password", { url: "http://:secret@gptalk.net" }],
+    ["a url that only begins like http", { url: "http+unix://gptalk.net" }],
     ["an empty model", { model: "" }],
     ["a usage limit of 0", { usageLimit: 0 }],
     ["half a use", { usageLimit: 1.5 }],
@@ -72,6 +74,7 @@ describe("GPTalk.layer", () => {
     ["a header with a space in its name", { headers: { "x tenant": "a" } }],
     ["a header with a line end in its name", { headers: { "x-tenant\n": "a" } }],
     ["a header with a line end in its value", { headers: { "x-tenant": "a\r\nx-secret: b" } }],
+    ["a header with a control character in its value", { headers: { "x-tenant": "a\u007f" } }],
     ["a header with a value that is no Latin-1", { headers: { "x-tenant": "токен" } }]
   ])("%s fails each call with InvalidRequestError, and nothing is sent", ([_, options]) => {
     const client = MockClient.make()

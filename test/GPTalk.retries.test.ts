@@ -166,12 +166,23 @@ describe("GPTalk retries", () => {
       ["of two dates", 429, "Thu, 01 Jan 1970 00:00:09 GMT, Thu, 01 Jan 1970 00:00:30 GMT", 9000],
       ["of zero", 429, "0", 0],
       ["as a date", 429, "Thu, 01 Jan 1970 00:00:09 GMT", 9000],
+      ["as a date of the old form", 429, "Thursday, 01-Jan-70 00:00:09 GMT", 9000],
+      ["of two dates in lower case", 429, "thu, 01 jan 1970 00:00:09 gmt, thu, 01 jan 1970 00:00:30 gmt", 9000],
       ["as a date that is past", 429, "Wed, 31 Dec 1969 23:59:00 GMT", 0]
     ])("%s takes the place of the backoff", ([_, code, value, expected]) => {
       const client = after("text", status(code, { "retry-after": value }))
       return Effect.gen(function*() {
         assert.isTrue(Either.isRight(yield* run(client)))
         assert.deepStrictEqual(waits(client, "text"), [expected])
+      })
+    })
+
+    it.effect("as a date counts from now", () => {
+      const client = after("text", status(429, { "retry-after": "Thu, 01 Jan 1970 01:00:09 GMT" }))
+      return Effect.gen(function*() {
+        yield* TestClock.adjust("1 hour")
+        assert.isTrue(Either.isRight(yield* run(client)))
+        assert.deepStrictEqual(waits(client, "text"), [9000])
       })
     })
 

@@ -77,6 +77,15 @@ describe("No secret of GPTalk is seen", () => {
     }).pipe(Effect.provide(Layer.provide(GPTalk.layer({ usageLimit: 1 }), client.layer)))
   })
 
+  it.effect("of one short message among several in what the service says", () => {
+    const client = MockClient.make({ text: () => MockClient.json({ msg: "no answer to hey" }) })
+    return Effect.gen(function*() {
+      const messages = ["hey", "you"].map((content) => ({ role: "user", content }))
+      const error = yield* Effect.flip(GPTalk.generateText({ messages }))
+      assert.deepInclude(error, { _tag: "ServiceError", detail: "no answer to [redacted]" })
+    }).pipe(MockClient.provideOnce(client))
+  })
+
   it.effect("of the call that began it in what is said to a login", () => {
     const client = MockClient.make({
       login: (received, index) =>

@@ -280,6 +280,15 @@ describe("GPTalk", () => {
       }).pipe(provide(client))
     })
 
+    it.effect("is one also where it is the service's own", () => {
+      const client = MockClient.make()
+      return Effect.gen(function*() {
+        const stream = (yield* GPTalk.GPTalk).streamText({ prompt: "Hi" })
+        const texts = yield* Effect.replicateEffect(Stream.mkString(stream), 2)
+        assert.deepStrictEqual([...texts, client.count("text")], ["Hello!", "Hello!", 2])
+      }).pipe(provide(client))
+    })
+
     it.effect("can be run many times at once", () => {
       const client = MockClient.make({
         stream: ({ url }) => MockClient.reply(url.searchParams.get("token")!)

@@ -44,6 +44,7 @@ const all: ReadonlyArray<readonly [GPTalkError.GPTalkError, isRetryable: boolean
   ],
   [service(503), true, "The service answered with an error at text (status 503)."],
   [service(404), false, "The service answered with an error at text (status 404): check the url."],
+  [service(405), false, "The service answered with an error at text (status 405): check the url."],
   [service(301), false, "The service answered with an error at text (status 301): check the url."],
   [service(0), false, "The service answered with an error at text (status 0): check the url."],
   [

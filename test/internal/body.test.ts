@@ -170,6 +170,14 @@ describe("Body", () => {
         yield* assertEnds(source, "", "the end")
       }))
 
+    it.effect("that breaks while it is read fails with the same error, after what has come", () =>
+      Effect.gen(function*() {
+        const source = new Readable({ read: () => {} })
+        source.push("a")
+        setImmediate(() => source.destroy(new Error("socket hang up")))
+        yield* assertEnds(source, "a", "socket hang up")
+      }))
+
     it.effect("that is closed while it is read fails, after what has come", () =>
       Effect.gen(function*() {
         const source = new Readable({ read: () => {} })

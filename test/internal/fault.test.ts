@@ -103,6 +103,11 @@ describe("Fault", () => {
       assert.deepStrictEqual(Fault.serviceFault({ message: "a", msg: "b" }), { code: undefined, detail: "b" })
     })
 
+    it("passes over blank words", () => {
+      assert.isUndefined(Fault.serviceFault({ msg: " " }))
+      assert.deepStrictEqual(Fault.serviceFault({ msg: " ", message: "busy" }), { code: undefined, detail: "busy" })
+    })
+
     it("takes them for none beside the content of a frame, though that is empty", () => {
       assert.isUndefined(Fault.serviceFault(told, true))
     })
@@ -124,6 +129,8 @@ describe("Fault", () => {
     it.each<readonly [number | string, string, number | string]>([
       [4111111111111111, "my card is 4111111111111111", "[redacted]"],
       [-41111111, "41111111", "-[redacted]"],
+      [1234567, "1234567", 1234567],
+      [-1234567, "1234567", -1234567],
       ["4711", "4711", "[redacted]"],
       [4711, "4711", 4711],
       [1234.5678, "1234.5678", "[redacted]"],
@@ -166,14 +173,31 @@ describe("Fault", () => {
         })()
       ],
       ["more values than are searched", Array.from({ length: 10_001 }, (_, index) => index)],
-      ["more text than is searched", "a".repeat(1_000_001)]
+      ["more text than is searched", "a".repeat(1_000_001)],
+      [
+        "more text than is searched, in pieces",
+        Array.from({ length: 1001 }, (_, index) => String(index).padEnd(1000, "a"))
+      ]
     ])("finds %s", (_, defect) => {
       assert.isTrue(isUnsafe({ defect }))
     })
 
+    it("finds a secret that is just as long as no coincidence, and one that seems to end within an escape", () => {
+      assert.isTrue(Fault.isUnsafe({ text: "of hunter22" }, new Secrets(["hunter22"])))
+      assert.isTrue(Fault.isUnsafe({ text: "abcdefg%20" }, new Secrets(["abcdefg%2"])))
+    })
+
+    it.each(["", "a", "hunter2"])(
+      "leaves a defect alone that holds a secret which may be a coincidence: %j",
+      (short) => {
+        assert.isFalse(Fault.isUnsafe(new Error(`no ${short}`), new Secrets([short])))
+      }
+    )
+
     it.each<readonly [string, object]>([
       ["nothing", {}],
       ["many bytes", { bytes: new Uint8Array(20_000) }],
+      ["many numbers of a typed array", { numbers: Uint16Array.from({ length: 20_000 }, (_, index) => index) }],
       ["less than a whole secret", { text: secret.slice(1) }]
     ])("leaves a defect alone that holds itself and %s", (_, defect) => {
       assert.isFalse(isUnsafe(Object.assign(defect, { self: defect })))

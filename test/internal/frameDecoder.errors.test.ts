@@ -97,7 +97,8 @@ describe("FrameDecoder, frames that carry something else than text", () => {
     ["JSON of another kind", ["{\"status\":\"ok\"}\n"]],
     ["an error that is cut short", ["{\"code\":5"]],
     ["a message that frames follow", ["{\"message\":\"waiting\"}\n", "data: {\"status\":1}\n"]],
-    ["an error that comes after text", [frame("a"), "{\"code\":5,\"msg\":\"busy\"}\n"]]
+    ["an error that comes after text", [frame("a"), "{\"code\":5,\"msg\":\"busy\"}\n"]],
+    ["an error that comes after text, without a line end", [frame("a"), "{\"code\":5,\"msg\":\"busy\"}"]]
   ])("takes for none: %s", (_, lines) => {
     assert.isUndefined(decode(...lines).decoder.unframedFault)
   })

@@ -65,6 +65,14 @@ describe("FrameDecoder", () => {
       assert.notMatch(JSON.stringify(outcome), /first|other"/)
     })
 
+    it("a content that contradicts what is known fails, also where both are parts of one buffer", () => {
+      const [first, second] = [frame("a".repeat(2000)), frame("b" + "a".repeat(2000))]
+      const both = bytes(first + second)
+      const decoder = new FrameDecoder(4000)
+      pushAll(decoder, both.subarray(0, first.length), both.subarray(first.length))
+      assert.strictEqual(decoder.outcome?._tag, "Malformed")
+    })
+
     it("a shorter content that contradicts what is known fails", () => {
       assert.strictEqual(decode(frame("abc"), frame("b"), done).outcome?._tag, "Malformed")
     })
@@ -195,6 +203,21 @@ describe("FrameDecoder", () => {
       assert.deepStrictEqual(decode("data: [DONE] ", new Uint8Array([0xff, 0x0a])).outcome, isDone)
     })
 
+    it.each(["data:\t[DONE]", `data:${" ".repeat(20)}[DONE]`, "\ufeffdata: [DONE]"])(
+      "[DONE] has no need of a line end as %j",
+      (line) => {
+        assert.deepStrictEqual(decode(line).outcome, isDone)
+      }
+    )
+
+    it("nor has one that is not the first line", () => {
+      assert.deepStrictEqual(decode(frame("a"), "data:\t[DONE]").outcome, isDone)
+    })
+
+    it("anything may follow [DONE] on its line, and many blanks come before it", () => {
+      assert.deepStrictEqual(decode(`data:${" ".repeat(40)}[DONE] x\n`).outcome, isDone)
+    })
+
     it("a last frame without a line end does not count", () => {
       assert.deepInclude(decode(frame("a"), "data: {\"content\":\"ab\"}"), {
         deltas: ["a"],
@@ -230,6 +253,11 @@ describe("FrameDecoder", () => {
         pushAll(decoder, frame(`a${high}`), frame(`a${high}`), frame("a😀"), frame("a😀b")),
         [["a"], [], ["😀"], ["b"]]
       )
+    })
+
+    it.each(["\u{10000}", "\u{10ffff}"])("the first half of %j waits too", (pair) => {
+      const decoder = new FrameDecoder(1024)
+      assert.deepStrictEqual(pushAll(decoder, frame(pair.charAt(0)), frame(pair)), [[], [pair]])
     })
 
     it("half of a pair that is a whole content waits", () => {
@@ -286,6 +314,12 @@ describe("FrameDecoder", () => {
       assert.deepStrictEqual([deltas, outcome, decoder.passedOver.length], [["a", "bc"], isDone, 1])
     })
 
+    it("a frame that goes on from an unreadable one is unreadable too", () => {
+      const unreadable = "data: {\"content\":\"ab\u0001"
+      const { deltas, outcome } = decode(frame("a"), `${unreadable}"}\n`, `${unreadable}c"}\n`, done)
+      assert.deepStrictEqual([deltas, outcome?._tag], [["a"], "Malformed"])
+    })
+
     it("an unreadable frame right before [DONE] fails", () => {
       const { deltas, outcome } = decode(frame("a"), "data: {\"content\":\"secret\n", done)
       assert.deepStrictEqual([deltas, outcome?._tag], [["a"], "Malformed"])
@@ -324,6 +358,12 @@ describe("FrameDecoder", () => {
     it("what came before the line that is too large is handed on", () => {
       const decoder = new FrameDecoder(line.length)
       assert.deepStrictEqual(pushAll(decoder, `${line}\n${line} ${line}\n`), [["abcdef"]])
+    })
+
+    it("a line that grows too large fails, though most of it was there before", () => {
+      const decoder = new FrameDecoder(line.length)
+      assert.deepStrictEqual(pushAll(decoder, `${line}\n`, frame("abcdefg")), [["abcdef"], []])
+      assert.strictEqual(decoder.outcome?._tag, "Malformed")
     })
 
     it("counts bytes, not characters", () => {

@@ -193,6 +193,11 @@ describe("FrameShape", () => {
     ],
     ["a byte in more bytes than it needs", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xc1\x81\"}")],
     ["a first byte without its second", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xc3A\"}")],
+    [
+      "the first two bytes of a character of three",
+      "data: {\"content\":\"a\"}",
+      latin1("data: {\"content\":\"a\xe0\xa0\"}")
+    ],
     ["two bytes of a character of three", "data: {\"content\":\"a\"}", latin1("data: {\"content\":\"a\xe1\x80\"}")],
     ["a control character", "data: {\"content\":\"a\"}", "data: {\"content\":\"a\t\"}"],
     ["a line that lacks the last quote", "data: {\"content\":\"a\\\"\"}", "data: {\"content\":\"a\\\"}"]

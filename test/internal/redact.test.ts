@@ -78,6 +78,18 @@ describe("redact", () => {
     assert.strictEqual(redact(`in ${JSON.stringify({ prompt })}`, [prompt]), "in {\"prompt\":\"[redacted]\"}")
   })
 
+  it("takes a secret out that is quoted as PHP does, with each slash escaped", () => {
+    assert.strictEqual(redact("in \"ab\\/cd\\/ef\"", ["ab/cd/ef"]), "in \"[redacted]\"")
+  })
+
+  it("takes a secret out that is quoted as XML, with its apostrophe", () => {
+    assert.strictEqual(redact("no &apos;it&apos;s me&apos;", ["it's me"]), "no '[redacted]'")
+  })
+
+  it("takes a piece of a secret out that ends within what looks like an escape", () => {
+    assert.strictEqual(redact("bad abcd100%2", ["abcd100%20off"]), "bad [redacted]")
+  })
+
   it("takes a secret out that is quoted as JSON without other characters than those of ASCII", () => {
     assert.strictEqual(redact("in \\u043f\\u0440\\u0438", ["при"]), "in [redacted]")
   })
@@ -129,6 +141,7 @@ describe("redact", () => {
     ["ab\ncd\nef", "ab cd ef"],
     ["ab\r\ncd\r\nef", "ab cd ef"],
     ["ab\n\n\tcd\nef", "ab cd ef"],
+    ["ab cd ef", "ab \u0085cd \u007fef"],
     ["ab cd ef", "ab\ncd\nef"],
     ["ab cd ef", "ab\r\n  cd\u000bef"],
     ["ab\ncd\tef", "ab\tcd\nef"]
@@ -219,6 +232,10 @@ describe("redact", () => {
 
   it("knows the end of an escape in a longer secret for the beginning of a shorter one", () => {
     assert.strictEqual(redact("bad 41bar-secret", ["foo%41bar-secret-long", "41bar-secret"]), "bad [redacted]")
+  })
+
+  it("takes a secret with escapes of its own out that is quoted as a field of a form", () => {
+    assert.strictEqual(redact("in q=a+%26lt%3B+b", ["a &lt; b"]), "in q=[redacted]")
   })
 
   it("leaves a plus that stands for no space", () => {

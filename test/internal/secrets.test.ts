@@ -16,6 +16,12 @@ describe("Secrets", () => {
     assert.sameMembers([...secrets.all], ["a", "b", "c", "d"])
   })
 
+  it("leave those alone that they were made of", () => {
+    const own = ["a"]
+    new Secrets(own).add("b")
+    assert.deepStrictEqual(own, ["a"])
+  })
+
   it("ask others once, however often they are included", () => {
     let count = 0
     const others = () => [String(count++)]
