@@ -59,6 +59,11 @@ describe("GPTalkLanguageModel", () => {
         }
       ],
       [
+        new GPTalkError.ServiceError({ step, status: 300, retryAfter: Option.none() }),
+        "HttpResponseError",
+        { reason: "StatusCode", response: { status: 300, headers: {} } }
+      ],
+      [
         new GPTalkError.ServiceError({ step, status: 302, retryAfter: Option.none() }),
         "HttpResponseError",
         { reason: "StatusCode", response: { status: 302, headers: {} } }

@@ -26,6 +26,7 @@ describe("the server under abuse", () => {
           "Bearer ",
           session,
           `Basic ${session}`,
+          `Basic bearer ${session}`,
           `Bearer ${session}0`,
           `Bearer ${session} x`
         ]

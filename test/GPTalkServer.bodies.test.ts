@@ -99,6 +99,13 @@ describe("a body that middleware has read", () => {
           assert.strictEqual((yield* post(send, Protocol.paths.login, "🎉".repeat(250))).status, 413)
         })
     )
+
+    it.scopedLive("may begin with a byte order mark", () =>
+      Effect.gen(function*() {
+        const send = yield* host({ middleware: reading((request) => request.text) })
+        const init = { method: "POST", body: `\ufeff${JSON.stringify(loginBody)}` }
+        assert.strictEqual((yield* send(Protocol.paths.login, init)).status, 200)
+      }))
   })
 
   it.scopedLive("piece by piece is a 400, and is not waited for", () =>
@@ -296,6 +303,16 @@ describe("the server under abuse", () => {
         yield* raw.settled
         assert.isFalse(raw.isOver())
         yield* TestClock.adjust("1 second")
+        yield* eventually(() => assert.isTrue(raw.isOver()))
+      }))
+
+    it.scopedLive("and one who begins to send after it is cut off", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.make({ maxBodySize: 100 })
+        const raw = yield* Raw.open(server.port)
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }))
+        yield* eventually(() => assert.include(raw.received(), "413"))
+        yield* Raw.write(raw, " ".repeat(1000))
         yield* eventually(() => assert.isTrue(raw.isOver()))
       }))
 

@@ -101,6 +101,16 @@ describe("GPTalkServer", () => {
       ["a reply", "GET", (token) => `${Protocol.paths.stream}?token=${token}`],
       ["a reply asked for with a slash at the end", "GET", (token) => `${Protocol.paths.stream}/?token=${token}`],
       ["a reply asked for with two slashes", "GET", (token) => `/${Protocol.paths.stream}?token=${token}`],
+      [
+        "a reply asked for with two slashes within its path",
+        "GET",
+        (token) => `${Protocol.paths.stream.replace("/chatapi", "//chatapi")}?token=${token}`
+      ],
+      [
+        "a reply asked for with escapes, and a broken one after a semicolon",
+        "GET",
+        (token) => `/api/chatgpt/chatapi/%73tream;token=${token}&x=%zz`
+      ],
       ["a reply asked for in capitals", "GET", (token) => `${Protocol.paths.stream.toUpperCase()}?token=${token}`],
       ["a reply asked for with escapes", "GET", (token) => `/api/chatgpt/chatapi/%73tream?token=${token}`],
       ["a reply asked for with a semicolon", "GET", (token) => `${Protocol.paths.stream};token=${token}`],
@@ -123,6 +133,16 @@ describe("GPTalkServer", () => {
           assert.notInclude(text(), session)
         }))
     }
+
+    it.scoped("a reply below a prefix", () => {
+      const records = makeRecords()
+      return Effect.gen(function*() {
+        const server = yield* TestServer.make({ isLogging: true, prefix: "/v1" })
+        const token = yield* TestServer.newStreamToken(server)
+        assert.strictEqual((yield* TestServer.stream(server, token)).status, 200)
+        assert.notInclude(records.text(), token)
+      }).pipe(Effect.provide(records.layer))
+    })
 
     it.scoped("the other two routes are logged and traced all the same", () =>
       Effect.gen(function*() {

@@ -94,6 +94,17 @@ describe("GPTalkServer options", () => {
         assert.deepStrictEqual(answers.map(({ status }) => status).sort(), [200, 200, 429, 429, 429, 429])
       }))
 
+    it.scopedLive("a token that is no good neither takes a place nor makes one", () =>
+      Effect.gen(function*() {
+        const responder = Responder.make(() => Stream.concat(Stream.make("a"), Stream.never))
+        const server = yield* TestServer.make({ maxReplies: 1, responder })
+        const begin = (token: string) =>
+          Effect.promise((signal) => fetch(TestServer.streamUrl(server, token), { signal }))
+        const tokens = yield* Effect.replicateEffect(TestServer.newStreamToken(server), 2)
+        const answers = yield* Effect.forEach(["x", "x", ...tokens], begin)
+        assert.deepStrictEqual(answers.map(({ status }) => status), [403, 403, 200, 429])
+      }))
+
     it.scopedLive("a reply that its client has left makes room", () =>
       Effect.gen(function*() {
         const { first, server, token } = yield* make

@@ -247,6 +247,7 @@ describe("ResponderLanguageModel", () => {
         ["it sent an error", errorPart("overloaded")],
         ["it sent an error (rate_limit_exceeded)", errorPart({ code: "rate_limit_exceeded", message: "the-prompt" })],
         ["it sent an error", errorPart({ code: "cannot answer the-prompt" })],
+        ["it sent an error", errorPart({ code: ["the_prompt"] })],
         ["it sent an error", errorPart({ code: "x".repeat(65) })]
       ] as const
     )("says why, without the words of the provider: %s", ([words, parts]) =>
@@ -266,6 +267,23 @@ describe("ResponderLanguageModel", () => {
       const responder = yield* makeResponder(() => Stream.concat(Stream.make(start), Stream.failCause(cause)))
       assert.deepStrictEqual(yield* Effect.exit(Stream.runDrain(responder.respond(request))), Exit.failCause(cause))
     }))
+
+  it.effect.each([["one after the other", Cause.sequential], ["side by side", Cause.parallel]] as const)(
+    "a reply whose model dies twice, %s, ends with both defects, without the words of the provider",
+    ([_, both]) =>
+      Effect.gen(function*() {
+        const bug = Cause.die(new Error("a bug"))
+        const cause = both(Cause.die(failure), both(bug, Cause.die(failure)))
+        const responder = yield* makeResponder(() => Stream.concat(Stream.make(start), Stream.failCause(cause)))
+        const error = Cause.die(
+          new ResponderLanguageModel.ModelError({ reason: "Test.streamText failed (UnknownError)" })
+        )
+        assert.deepStrictEqual(
+          yield* Effect.exit(Stream.runDrain(responder.respond(request))),
+          Exit.failCause(both(error, both(bug, error)))
+        )
+      })
+  )
 
   describe("over HTTP", () => {
     /** The events of a reply, and all that the server has logged. */

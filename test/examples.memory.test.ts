@@ -20,6 +20,17 @@ describe("the memory of a conversation", () => {
     assert.deepStrictEqual(recent(turns), turns.slice(2))
   })
 
+  it("leaves out and cuts none that still fits", () => {
+    const half = turn("q", "r".repeat(7999))
+    assert.deepStrictEqual(recent([name, half, half]), [half, half])
+  })
+
+  it("cuts no more of a long question than its reply needs, and no more than half beside a long reply", () => {
+    const question = "q".repeat(40_000)
+    assert.isAbove(sizeOf(recent([turn(question, "Yes.")])), 7990)
+    assert.isAbove(recent([turn(question, question)])[0]!.question.length, 3990)
+  })
+
   it("keeps a short turn before a long one, of which it keeps beginning and end", () => {
     const [first, second, ...rest] = recent([name, long])
     assert.deepStrictEqual([first, rest], [name, []])

@@ -146,6 +146,34 @@ describe.concurrent("chat, on a terminal", () => {
       yield* eventually(() => assert.match(chat.stdout().slice(settled), /› [^]*draft/))
     }))
 
+  live("takes an Escape for a key of its own", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      chat.write("a\x1b")
+      // So long readline waits for what an Escape may begin.
+      yield* Effect.sleep("700 millis")
+      chat.write("b\r")
+      yield* chat.see(/answers\r\n[^]*› /)
+      assert.strictEqual(yield* Queue.take(asked), "ab")
+    }))
+
+  live("shows that it waits for a reply, and takes that away when it comes", () =>
+    Effect.gen(function*() {
+      const chat = yield* converse()
+      chat.write("one\r")
+      yield* chat.see(/\r[^\r\n]*⠋[^\n]*\r\x1b\[K[^\r\n]*answers/)
+    }))
+
+  live("leaves the terminal as it was: what is pasted has no marks any more", () =>
+    Effect.gen(function*() {
+      const chat = yield* converse()
+      assert.include(chat.stdout(), "\x1b[?2004h")
+      chat.write("\x04")
+      const { stdout } = yield* chat.ended
+      assert.strictEqual([...stdout.matchAll(/\x1b\[\?2004([hl])/g)].at(-1)![1], "l")
+    }))
+
   live("is left by Ctrl-C, though what is pasted has no end", () =>
     Effect.gen(function*() {
       const chat = yield* converse()

@@ -146,7 +146,13 @@ describe.concurrent("examples", () => {
     for (
       const [what, args, env, message] of [
         ["no host", ["--host", ""], {}, /^A host is required[^\n]+\n+$/],
-        ["no URL", [], { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: "api" }, /^OPENAI_BASE_URL: Expected [^\n]+\n$/]
+        ["no URL", [], { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: "api" }, /^OPENAI_BASE_URL: Expected [^\n]+\n$/],
+        [
+          "a URL without its protocol",
+          [],
+          { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: "localhost:1234/v1" },
+          /^OPENAI_BASE_URL: Expected [^\n]+\n$/
+        ]
       ] as const
     ) {
       live(`says in one line that ${what} is given`, () =>
@@ -235,10 +241,24 @@ describe.concurrent("examples", () => {
         }))
     }
 
+    live("asks OpenAI's model for no temperature where the client asks for none", () =>
+      Effect.gen(function*() {
+        const openAi = yield* OpenAiServer.make
+        const { url } = yield* listen({ env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: openAi.url } })
+        const reply = yield* Effect.fork((yield* connect(url)).generateText({ prompt: "Hi" }))
+        const call = yield* openAi.next
+        assert.strictEqual(call.body.model, "gpt-4.1-mini")
+        assert.notProperty(call.body, "temperature")
+        call.say("Hello")
+        call.finish()
+        assert.strictEqual(yield* Fiber.join(reply), "Hello")
+      }))
+
     live("answers from OpenAI, and ends the replies that run when it is told to end", () =>
       Effect.gen(function*() {
         const openAi = yield* OpenAiServer.make
-        // It asks again.
+        // It asks again, twice.
+        openAi.refuse()
         openAi.refuse()
         const { line, server, url } = yield* listen({
           env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: openAi.url, OPENAI_MODEL: "some-model" }

@@ -84,6 +84,10 @@ describe("findObject", () => {
     })
   }
 
+  it.each(["Here you are, ", "[", "\"Answer\": "])("finds one after %j", (before) => {
+    assert.deepStrictEqual(findObject(before + object, Answer), Either.right(object))
+  })
+
   it("finds one with a blank before its colons", () => {
     const spaced = "{ \"name\" : \"A\", \"n\" : \"1\" }"
     assert.deepStrictEqual(findObject(spaced, Answer), Either.right(spaced))
@@ -119,6 +123,13 @@ describe("findObject", () => {
   const parts: ReadonlyArray<readonly [string, string, string]> = [
     ["does not fit", `{"name":1,${kids}}`, "name: expected a string, found a number"],
     ["is cut off", `{"name":"A",${kids},"age":`, "it is not closed"],
+    ["is cut off after an object of its own", "{\"name\":\"A\",\"kid\":{\"name\":\"B\"},\"age\":", "it is not closed"],
+    [
+      "is cut off, indented",
+      "{\n  \"name\": \"A\",\n  \"kid\":\n    {\"name\":\"B\"},\n  \"age\":",
+      "it is not closed"
+    ],
+    ["is cut off after a list", "{\"name\":\"A\",\"kids\":[{\"n\":1},{\"name\":\"B\"}],\"age\":", "it is not closed"],
     ["has other fields and is cut off", `{"id":1,"name":"A",${kids},"age":`, "it is not closed"],
     ["is not valid JSON", `{"name":"A", // the mother\n${kids}}`, "it is not valid JSON"],
     ["begins with a comment", `{ // the mother\n"name":"A",${kids}}`, "it is not valid JSON"]

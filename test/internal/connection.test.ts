@@ -1,4 +1,4 @@
-import type { HttpServerRequest } from "@effect/platform"
+import { HttpServerRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Channel, Chunk, Effect, Exit, Fiber, Stream } from "effect"
 import * as Connection from "../../src/internal/connection.js"
@@ -31,6 +31,19 @@ describe("Connection", () => {
     const request = { source: { socket: {} } } as unknown as HttpServerRequest.HttpServerRequest
     return run(empty, request)
   })
+
+  it.effect("receives what still comes with an upgrade that it refuses", () =>
+    Effect.gen(function*() {
+      const calls: Array<string> = []
+      const socket = { destroyed: false, on: () => {}, resume: () => calls.push("resume") }
+      const request = { source: { socket, upgrade: true } } as unknown as HttpServerRequest.HttpServerRequest
+      const error = yield* Connection.refuseUpgrade.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.flip
+      )
+      assert.deepInclude(error, { code: 400 })
+      assert.deepStrictEqual(calls, ["resume"])
+    }))
 
   it.effect("has one listener on a connection, however many requests come on it", () =>
     Effect.gen(function*() {

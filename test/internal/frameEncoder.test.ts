@@ -94,6 +94,11 @@ describe("FrameEncoder", () => {
     assert.deepStrictEqual(frames(delta, delta).map(content), [delta, delta + delta])
   })
 
+  it("a text that has just one byte too many for the first buffer", () => {
+    const delta = "中".repeat(335)
+    assert.deepStrictEqual(frames("ab", delta).map(content), ["ab", `ab${delta}`])
+  })
+
   it("a frame that was given out is not written to any more", () => {
     const encoder = new FrameEncoder()
     const first = add(encoder, "a")

@@ -83,6 +83,28 @@ describe("readJson", () => {
     }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)), Logger.withMinimumLogLevel(LogLevel.All))
   })
 
+  it.scoped("takes a body of a told length that is exactly as large as allowed", () =>
+    Effect.gen(function*() {
+      const source = Readable.from([Buffer.from("{}")])
+      const { json } = yield* read({ source, headers: { "content-length": "2" } }, 2)
+      assert.deepInclude(json, { _tag: "Right", right: {} })
+    }))
+
+  it.scoped("refuses a stream that is told to be too large before any of it is read", () =>
+    Effect.gen(function*() {
+      const { json } = yield* read({ headers: { "content-length": "101" }, stream: Stream.dieMessage("it was read") })
+      assert.deepInclude(json._tag === "Left" ? json.left : json, { code: 413 })
+    }))
+
+  it.scoped("reads no further once a body of unknown length is too large", () =>
+    Effect.gen(function*() {
+      let pulled = 0
+      const piece = Effect.sync(() => new Uint8Array(51).fill(++pulled))
+      const { json } = yield* read({ headers: {}, stream: Stream.take(Stream.repeatEffect(piece), 100) })
+      assert.deepInclude(json._tag === "Left" ? json.left : json, { code: 413 })
+      assert.strictEqual(pulled, 2)
+    }))
+
   it.scoped("takes a body of unknown length that is exactly as large as allowed", () =>
     Effect.gen(function*() {
       const { json } = yield* read({ headers: {}, stream: Stream.make(new TextEncoder().encode("{}")) }, 2)

@@ -16,6 +16,8 @@ export interface Options extends GPTalkServer.Options {
   readonly responder?: Responder.Service
   /** Added after the server's routes. */
   readonly middleware?: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>
+  /** The path below which the server's routes are. Default none. */
+  readonly prefix?: string
   /** Whether requests are logged, as a server does that is not told otherwise. Default false. */
   readonly isLogging?: boolean
   /** Connections that are open at the end are left to the server to deal with. Default false, which is faster. */
@@ -72,6 +74,7 @@ export const make = (
     isLogging = false,
     keepConnections = false,
     middleware = Layer.empty,
+    prefix = "",
     responder = Responder.echo,
     ...options
   }: Options = {}
@@ -90,7 +93,11 @@ export const make = (
       requests.push(path)
       if (path === Protocol.paths.stream) streamSockets.push(request.socket)
     })
-    const routes = Layer.provideMerge(middleware, GPTalkServer.layer(options))
+    const router = Layer.effect(
+      HttpLayerRouter.HttpRouter,
+      Effect.map(HttpLayerRouter.HttpRouter, (router) => prefix === "" ? router : router.prefixed(prefix))
+    )
+    const routes = Layer.provideMerge(middleware, Layer.provide(GPTalkServer.layer(options), router))
     yield* HttpLayerRouter.serve(routes, { disableListenLog: true, disableLogger: !isLogging })
       .pipe(
         Layer.provide(Responder.layer(responder)),
@@ -103,7 +110,7 @@ export const make = (
     if (!keepConnections) yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
     const { port } = http.address() as AddressInfo
     return {
-      url: `http://127.0.0.1:${port}`,
+      url: `http://127.0.0.1:${port}${prefix}`,
       port,
       http,
       sockets,
