@@ -13,7 +13,7 @@ import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
 
-const file = bundled("chat", "serve", "stream", "async-iterable", "mock-client", "language-model", "telemetry")
+const file = bundled("chat", "serve", "stream", "async-iterable", "mock-client", "language-model", "telemetry", "proxy")
 
 const example = (name: string, args: ReadonlyArray<string> = [], options?: Options) =>
   run(process.execPath, [file(name), ...args], options)
@@ -302,12 +302,9 @@ describe.concurrent("examples", () => {
       }))
   }
 
-  // Its proxy looks for a file beside its source, so it cannot be bundled.
   live("proxy runs offline and ends by itself", () =>
     Effect.gen(function*() {
-      const { code, stderr, stdout } = yield* endOf(
-        yield* run(process.execPath, ["--import", "tsx", "examples/proxy.ts"])
-      )
+      const { code, stderr, stdout } = yield* endOf(yield* example("proxy"))
       assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
       assert.match(
         stdout,

@@ -4,9 +4,7 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { build } from "esbuild"
 import { execFileSync, spawn } from "node:child_process"
-import { mkdtemp } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { mkdir, mkdtemp } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 
 export interface Options {
@@ -90,11 +88,16 @@ export const run = (
  * that tsx takes.
  */
 export const bundleExamples = async (...names: ReadonlyArray<string>): Promise<string> => {
-  const directory = await mkdtemp(join(tmpdir(), "effect-gptalk-"))
+  // Below the repository, so that the package left outside is found.
+  const cache = new URL("node_modules/.cache/", root)
+  await mkdir(cache, { recursive: true })
+  const directory = await mkdtemp(fileURLToPath(new URL("examples-", cache)))
   await build({
     absWorkingDir: fileURLToPath(root),
     entryPoints: names.map((name) => `examples/${name}.ts`),
     bundle: true,
+    // Looks for a file beside its source.
+    external: ["proxy"],
     platform: "node",
     format: "esm",
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
