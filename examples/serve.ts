@@ -20,7 +20,7 @@ const openAi = Config.all({
   apiUrl: Config.nonEmptyString("OPENAI_BASE_URL").pipe(
     Config.validate({
       message: "Expected an http or https URL, such as https://api.openai.com/v1",
-      validation: (url) => /^https?:\/\//.test(url) && URL.canParse(url)
+      validation: (url) => /^https?:\/\//i.test(url) && URL.canParse(url)
     }),
     Config.withDefault(undefined)
   ),
@@ -86,12 +86,12 @@ const serve = Effect.fnUntraced(function*({ host, port }: { readonly host: strin
 const options = {
   host: Options.text("host").pipe(
     Options.withSchema(Schema.NonEmptyString.annotations({ message: () => "A host is required: empty means all." })),
-    Options.withDescription("The address to listen on."),
+    Options.withDescription("The address to listen on; default: 127.0.0.1."),
     Options.withDefault("127.0.0.1")
   ),
   port: Options.integer("port").pipe(
     Options.withSchema(Schema.Int.pipe(Schema.between(0, 65535, { message: () => "A port must be 0 to 65535." }))),
-    Options.withDescription("The port to listen on; 0 for a free one."),
+    Options.withDescription("The port to listen on, 0 for a free one; default: 8787."),
     Options.withDefault(8787)
   )
 }

@@ -119,15 +119,22 @@ describe.concurrent("examples", () => {
         const { stderr, stdout } = yield* (yield* run("sh", ["-c", command], { env: { GPTALK_URL: url } })).ended
         assert.deepStrictEqual({ stderr, stdout }, { stderr: "code 0\n", stdout: "Hel" })
       }))
+  })
 
-    live("explains itself", () =>
+  for (
+    const [name, words] of [
+      ["chat", ["<prompt>...", "GPTALK_URL", "GPTALK_MODEL", "GPTALK_PROXY"]],
+      ["serve", ["default: 127.0.0.1.", "default: 8787.", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"]]
+    ] as const
+  ) {
+    live(`${name} explains itself`, () =>
       Effect.gen(function*() {
-        const { code, stdout } = yield* (yield* example("chat", ["--help"])).ended
+        const { code, stdout } = yield* (yield* example(name, ["--help"])).ended
         assert.strictEqual(code, 0)
-        for (const word of ["<prompt>...", "GPTALK_URL", "GPTALK_MODEL", "GPTALK_PROXY"]) assert.include(stdout, word)
+        for (const word of words) assert.include(stdout, word)
         hasNoEscapes(stdout)
       }))
-  })
+  }
 
   describe("serve", () => {
     const listen = (options?: Options, args: ReadonlyArray<string> = []) =>
