@@ -131,7 +131,7 @@ export const provider = {
 } as const
 
 const RequestSchema = Schema.Struct({
-  messages: Schema.NonEmptyArray(Message.Message).annotations({ description: "a list of messages, at least one" }),
+  messages: Schema.NonEmptyArray(Message.Message).annotations({ description: "at least one message" }),
   prompt: Schema.String,
   model: Schema.NonEmptyString,
   temperature: Schema.Finite,

@@ -197,7 +197,7 @@ describe("GPTalk", () => {
       [
         "a text for messages",
         { messages: "secret" },
-        "messages: expected a list of messages, at least one, found a string"
+        "messages: expected at least one message, found a string"
       ],
       ["neither messages nor a prompt", {}, "either messages or a prompt"],
       ["both", { messages: [{ role: "user", content: "secret" }], prompt: "secret" }, "either messages or a prompt"],

@@ -68,11 +68,8 @@ export const make = (
   { clock, question, runtime, secrets, span: callSpan }: Call,
   delay: Effect.Effect<void>
 ): Attempt => {
-  const body = new Body(
-    (error) => Fault.toConnectionError(error, { step: "stream", secrets }),
-    () => deadline.begin("stream", "firstDelta")
-  )
   const deadline = new Deadline(watchdogOf(clock), (error) => body.end(Exit.fail(error)))
+  const body = new Body((error) => Fault.toConnectionError(error, { step: "stream", secrets }), deadline)
   const reply = Reply.make({ body, deadline, secrets, maxFrameSize: settings.maxFrameSize })
   /** Ended by `close`, with the exit of the call. */
   let streamSpan: Tracer.Span | undefined

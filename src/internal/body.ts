@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { GPTalkError } from "../GPTalkError.js"
 import { ofChunk } from "./bytes.js"
+import type { Deadline } from "./deadline.js"
 
 /** For how long, in real time, and for how many bytes a body that nobody needs any more is drained. */
 const lingerMillis = 250
@@ -140,8 +141,6 @@ const fromStream = <E>(stream: Stream.Stream<Uint8Array, E>, runtime: Runtime.Ru
 export interface Handlers<A> {
   readonly onChunks: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<A, GPTalkError>
   readonly onEnd: (end: Exit.Exit<undefined, GPTalkError>) => Effect.Effect<A, GPTalkError>
-  /** Called when the reader begins to wait, and when there is something to read, perhaps more than once. */
-  readonly onWait?: (isWaiting: boolean) => void
 }
 
 /**
@@ -167,17 +166,17 @@ export class Body {
   response: HttpClientResponse.HttpClientResponse | undefined
 
   readonly #onError: (error: unknown) => GPTalkError
-  readonly #onConnect: () => void
+  readonly #deadline: Deadline | undefined
 
-  /** `onConnect` is called before the first byte can arrive. */
-  constructor(onError: (error: unknown) => GPTalkError, onConnect = () => {}) {
+  /** The deadline is that of a stream: it is told of the response, and of when the reader waits. */
+  constructor(onError: (error: unknown) => GPTalkError, deadline?: Deadline) {
     this.#onError = onError
-    this.#onConnect = onConnect
+    this.#deadline = deadline
   }
 
   /** Begins to read the response, until its end or until `close`. */
   connect(response: HttpClientResponse.HttpClientResponse, runtime: Runtime.Runtime<never>): void {
-    this.#onConnect()
+    this.#deadline?.begin("stream", "firstDelta")
     this.response = response
     this.status = response.status
     this.#source = sourceOf(response, runtime)({
@@ -202,9 +201,9 @@ export class Body {
     const again = Effect.suspend(() => this.read(handlers))
     // No finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
     return Effect.async((resume) => {
-      handlers.onWait?.(true)
+      this.#deadline?.resume()
       this.#reader = () => {
-        handlers.onWait?.(false)
+        this.#deadline?.pause()
         resume(again)
       }
       // The fiber may have yielded, and bytes or the end may have come, since the checks above.

@@ -85,13 +85,12 @@ export const watchdogs = (timeouts: Timeouts): (clock: Clock.Clock) => Watchdog 
  * @internal
  */
 export class Deadline {
-  /** What the call waits for, as the error of its timeout reports it; `undefined` if it waits for nothing. */
-  #wait: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after"> | undefined
-  /** While the consumer waits: since when that counts, in milliseconds. */
-  #waitingSince: number | undefined
-  /** What counts of its time before that, in milliseconds. */
-  #waited = 0
-
+  /** What the call waits for, as the error of its timeout reports it. */
+  #wait!: Pick<GPTalkError.TimeoutError, "step" | "phase" | "after">
+  /** Since when the consumer waits; Infinity while it does not. In milliseconds. */
+  #since = Infinity
+  /** For how long it may wait from then on; Infinity if the call waits for nothing. In milliseconds. */
+  #left = Infinity
   /** The fiber that waits, or was the last to do so. */
   #consumer: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
@@ -106,15 +105,15 @@ export class Deadline {
 
   /** Begins a new wait: for an answer (`response`), or within the stream. */
   begin(step: GPTalkError.Step, phase: keyof Timeouts): void {
-    this.#wait = { step, phase, after: this.#watchdog.timeouts[phase] }
-    this.#waited = 0
-    if (this.#waitingSince !== undefined) this.#waitingSince = this.#watchdog.now()
-    this.#watchdog.wakeAt(this.#time())
+    const after = this.#watchdog.timeouts[phase]
+    this.#wait = { step, phase, after }
+    this.#left = Duration.toMillis(after)
+    if (this.#since < Infinity) this.#start()
   }
 
   /** Ends the wait. */
   end(): void {
-    this.#wait = undefined
+    this.#left = Infinity
   }
 
   /**
@@ -128,14 +127,13 @@ export class Deadline {
       consumer.addObserver(this.pause)
       this.#consumer = consumer
     }
-    this.#waitingSince = this.#watchdog.now()
-    this.#watchdog.wakeAt(this.#time())
+    this.#start()
   }
 
   /** Nobody waits from now on: no time counts until somebody does again. */
   readonly pause = (): void => {
-    if (this.#waitingSince !== undefined) this.#waited += this.#watchdog.now() - this.#waitingSince
-    this.#waitingSince = undefined
+    if (this.#since < Infinity) this.#left -= this.#watchdog.now() - this.#since
+    this.#since = Infinity
   }
 
   /** Ends the watch over the attempt. */
@@ -146,16 +144,20 @@ export class Deadline {
 
   /** Reports a timeout if the deadline has passed. Returns when to check again. */
   check(now: number): number {
-    const time = this.#time()
     // A deadline less than a microsecond away counts as passed: a number cannot hold today's time more exactly.
-    if (time - now >= 1e-3 || this.#wait === undefined) return time
-    this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
-    this.end()
-    return Infinity
+    if (this.#time() - now < 1e-3) {
+      this.#onTimeout(new GPTalkError.TimeoutError(this.#wait))
+      this.end()
+    }
+    return this.#time()
+  }
+
+  #start(): void {
+    this.#since = this.#watchdog.now()
+    this.#watchdog.wakeAt(this.#time())
   }
 
   #time(): number {
-    if (this.#wait === undefined || this.#waitingSince === undefined) return Infinity
-    return this.#waitingSince + Duration.toMillis(this.#wait.after) - this.#waited
+    return this.#since + this.#left
   }
 }

@@ -93,8 +93,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     onEnd: Effect.matchEffect({
       onSuccess: finish,
       onFailure: (error) => error._tag === "ConnectionError" && deltaCount > 0 ? incomplete() : Effect.fail(error)
-    }),
-    onWait: (isWaiting) => isWaiting ? deadline.resume() : deadline.pause()
+    })
   }
 
   const pull: Pull = () => decoder.outcome === undefined ? body.read(handlers) : finish()

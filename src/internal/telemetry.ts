@@ -19,14 +19,14 @@ const deltas = counter("gptalk_deltas", "Deltas that arrived")
 const firstDelta = Metric.histogram(
   "gptalk_first_delta_seconds",
   MetricBoundaries.fromIterable([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60]),
-  "Seconds from the start of a call to its first delta"
+  "Seconds to the first delta of a call"
 )
 
-const retries = counter("gptalk_retries", "Retries, by the retried error")
+const retries = counter("gptalk_retries", "Retries, by error")
 
 const logins = counter("gptalk_logins", "Logins begun, by reason")
 
-const sessionUses = counter("gptalk_session_uses", "Session uses that were kept")
+const sessionUses = counter("gptalk_session_uses", "Session uses kept")
 
 /** @internal */
 export const countLogin = (reason: string): Effect.Effect<void> =>
