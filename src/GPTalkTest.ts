@@ -306,13 +306,10 @@ const make = Effect.fnUntraced(function*({ faults = {}, replies, server }: Optio
     url: URL
   ): Effect.fn.Return<Memory.Answer, HttpClientError.RequestError, Scope.Scope> {
     const { authorization, ...headers } = request.headers
+    const at = yield* Clock.currentTimeMillis
+    // Counted and recorded at once, or requests at the same moment would count alike.
     const count = received.filter((other) => other.step === step).length
-    received.push({
-      step,
-      headers,
-      asked: step === "text" ? asked(Memory.bodyText(request)) : undefined,
-      at: yield* Clock.currentTimeMillis
-    })
+    received.push({ step, headers, asked: step === "text" ? asked(Memory.bodyText(request)) : undefined, at })
     const planned = faults[step]
     const fault = planned === undefined || "_tag" in planned ? planned : planned[count]
     if (fault?._tag === "Revoke") revoked.add(authorization)

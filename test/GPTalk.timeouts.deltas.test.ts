@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
@@ -194,6 +194,20 @@ describe("GPTalk timeouts", () => {
         yield* TestClock.adjust("60 seconds")
         assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "60 seconds"))
       }).pipe(provide)
+    })
+
+    it.effect("is none for the fiber that waits when another, which took a delta before, ends", () => {
+      const { provide, source } = withSource()
+      return Effect.gen(function*() {
+        const pull = Effect.mapError(yield* Stream.toPull(GPTalk.streamText({ prompt: "Hi" })), Option.getOrThrow)
+        yield* Effect.fork(Effect.zipRight(pull, Effect.sleep("10 seconds")))
+        yield* TestClock.adjust(0)
+        source.emit(MockClient.frame("a"))
+        yield* TestClock.adjust(0)
+        const fiber = yield* Effect.fork(pull)
+        yield* TestClock.adjust("60 seconds")
+        assert.deepInclude(yield* failure(fiber), timeout("idle", "stream", "60 seconds"))
+      }).pipe(Effect.scoped, provide)
     })
 
     it.effect("before it asks for the first delta sends nothing, and so counts for nothing", () => {

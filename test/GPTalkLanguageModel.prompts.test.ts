@@ -55,7 +55,11 @@ describe("GPTalkLanguageModel", () => {
 
     it.effect("keeps a message whose text is empty", () =>
       Effect.gen(function*() {
-        const messages = [{ role: "user", content: "" }, { role: "assistant", content: "What?" }] as const
+        const messages = [
+          { role: "system", content: "" },
+          { role: "user", content: "" },
+          { role: "assistant", content: "What?" }
+        ] as const
         assert.deepStrictEqual(yield* messagesOf(messages), messages)
       }))
 
@@ -92,8 +96,9 @@ describe("GPTalkLanguageModel", () => {
             Effect.flip(LanguageModel.generateText({ prompt })),
             Effect.flip(Stream.runDrain(LanguageModel.streamText({ prompt })))
           ]).pipe(Effect.provide(model))
+          assert.deepStrictEqual([generated.method, streamed.method], ["generateText", "streamText"])
           for (const error of [generated, streamed]) {
-            assert.strictEqual(error._tag, "MalformedInput")
+            assert.deepInclude(error, { _tag: "MalformedInput", module: "GPTalkLanguageModel" })
             assert.match(error._tag === "MalformedInput" ? error.description! : "", description)
           }
           assert.strictEqual(requests.length, 0)
@@ -116,14 +121,17 @@ describe("GPTalkLanguageModel", () => {
         assert.strictEqual(requests.length, 0)
       }))
 
-    it.effect("is none for a toolkit of which no tool may be called", () =>
-      Effect.gen(function*() {
-        const toolkit = Toolkit.make(Tool.make("Clock", { success: Schema.Number }))
-        const { text } = yield* LanguageModel.generateText({ prompt: "Hi", toolkit, toolChoice: "none" }).pipe(
-          Effect.provide([says("ok").model, toolkit.toLayer({ Clock: () => Effect.succeed(1) })])
-        )
-        assert.strictEqual(text, "ok")
-      }))
+    it.effect.each(["none", { oneOf: [] }] as const)(
+      "is none for a toolkit of which no tool may be called: %j",
+      (toolChoice) =>
+        Effect.gen(function*() {
+          const toolkit = Toolkit.make(Tool.make("Clock", { success: Schema.Number }))
+          const { text } = yield* LanguageModel.generateText({ prompt: "Hi", toolkit, toolChoice }).pipe(
+            Effect.provide([says("ok").model, toolkit.toLayer({ Clock: () => Effect.succeed(1) })])
+          )
+          assert.strictEqual(text, "ok")
+        })
+    )
   })
 
   describe("generateObject", () => {
@@ -184,6 +192,7 @@ describe("GPTalkLanguageModel", () => {
           LanguageModel.generateObject({ prompt: "Who?", schema }).pipe(Effect.provide(model))
         )
         assert.strictEqual(error._tag, "MalformedInput")
+        assert.strictEqual(error.method, "generateObject")
         assert.match(error._tag === "MalformedInput" ? error.description! : "", /JSON Schema: .*"size"/)
         assert.strictEqual(requests.length, 0)
       }))

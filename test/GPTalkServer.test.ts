@@ -257,6 +257,8 @@ describe("GPTalkServer", () => {
           assert.deepStrictEqual(Object.keys(body), ["code", "msg"])
           assert.strictEqual(body.code, code)
           assert.match(body.msg, /\S/)
+          assert.strictEqual(headers.get("www-authenticate"), code === 401 ? "Bearer" : null)
+          assert.strictEqual(headers.get("retry-after"), code === 429 ? "1" : null)
         }))
     }
 

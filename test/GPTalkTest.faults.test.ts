@@ -37,6 +37,17 @@ describe("GPTalkTest", () => {
         assert.deepStrictEqual(exits.map(({ _tag }) => _tag), ["Right", "Left", "Right"])
       }).pipe(Effect.provide(layer({ faults: { text: [undefined, GPTalkTest.refuse] } }))))
 
+    it.effect("a list meets requests at once one each", () =>
+      Effect.gen(function*() {
+        const clock = yield* Effect.clock
+        const yielding: typeof clock = Object.create(clock, {
+          currentTimeMillis: { value: Effect.zipRight(Effect.yieldNow(), clock.currentTimeMillis) }
+        })
+        const login = HttpClient.post(`http://gptalk.test${Protocol.paths.login}`)
+        const answers = yield* Effect.withClock(Effect.all([login, login], { concurrency: "unbounded" }), yielding)
+        assert.deepStrictEqual(answers.map(({ status }) => status).sort(), [501, 502])
+      }).pipe(Effect.provide(layer({ faults: { login: [GPTalkTest.answer(501), GPTalkTest.answer(502)] } }))))
+
     it.effect("answer: a status with a body", () =>
       Effect.gen(function*() {
         const fault = GPTalkTest.answer(503, { body: { code: 7, msg: "down for the night" } })
@@ -204,6 +215,14 @@ describe("GPTalkTest", () => {
         const statuses = (yield* Effect.replicateEffect(text, 3)).map(({ status }) => status)
         assert.deepStrictEqual(statuses, [200, 401, 401])
       }).pipe(Effect.provide(GPTalkTest.layerHttpClient({ faults: { text: [undefined, GPTalkTest.revoke] } }))))
+
+    it.effect("revoke: is answered as JSON, like every refusal of the server", () =>
+      Effect.gen(function*() {
+        const { headers, json, status } = yield* HttpClient.post(`http://gptalk.test${Protocol.paths.text}`)
+        assert.strictEqual(status, 401)
+        assert.strictEqual(headers["content-type"], "application/json")
+        assert.deepInclude(Object(yield* json), { code: 401 })
+      }).pipe(Effect.provide(layer({ faults: { text: GPTalkTest.revoke } }))))
 
     it.effect("revoke: all sessions fails the program", () =>
       Effect.gen(function*() {

@@ -184,6 +184,14 @@ describe("GPTalkTest", () => {
         assert.strictEqual(text!.at, 5000)
       }).pipe(Effect.provide(layer({}, { model: "gpt-4", headers: { "x-tenant": "7" } }))))
 
+    it.effect("say of each what was asked", () =>
+      Effect.gen(function*() {
+        yield* GPTalk.generateText({ prompt: "one" })
+        yield* GPTalk.generateText({ prompt: "two" })
+        const asked = (yield* GPTalkTest.requests).map(({ asked }) => asked?.prompt)
+        assert.deepStrictEqual(asked, [undefined, "one", undefined, "two", undefined])
+      }).pipe(Effect.provide(layer())))
+
     it.effect("hold no token and no fingerprint", () =>
       Effect.gen(function*() {
         yield* program

@@ -53,6 +53,18 @@ describe.concurrent("chat, on a terminal", () => {
       assert.strictEqual((yield* chat.ended).code, 0)
     }))
 
+  live("forgets a question that was stopped before anything came", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const chat = yield* converse(asked)
+      chat.write("silent\r")
+      assert.strictEqual(yield* Queue.take(asked), "silent")
+      chat.write("\x03")
+      yield* chat.see(/\(stopped\)[^]*› /)
+      chat.write("one\r")
+      assert.strictEqual(yield* Queue.take(asked), "one")
+    }))
+
   live("says that nothing but an echo answers, unless the environment names a service", () =>
     Effect.gen(function*() {
       const hint = /This is the embedded server, which echoes\. Set GPTALK_URL to use another\./

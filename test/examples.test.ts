@@ -39,10 +39,10 @@ describe.concurrent("examples", () => {
         assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said: what is -5 + 3?\n" })
       }))
 
-    live("reads the prompt from a pipe", () =>
+    live("reads the prompt from a pipe, without the line ends after it", () =>
       Effect.gen(function*() {
-        const { stderr, stdout } = yield* (yield* example("chat", [], { input: "两行\nof text\n" })).ended
-        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said: 两行\nof text\n" })
+        const { stderr, stdout } = yield* (yield* example("chat", [], { input: "  两行\nof text \r\n\n" })).ended
+        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said:   两行\nof text \n" })
       }))
 
     live("wants a prompt that is not empty", () =>

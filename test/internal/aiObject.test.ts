@@ -41,6 +41,12 @@ describe("findObject", () => {
       findObject("{\n\t\"text\": \"One\r\n\tTwo\\n\",\n\t\"lines\": 2\n}", Poem),
       Either.right("{\n\t\"text\": \"One\\r\\n\\tTwo\\n\",\n\t\"lines\": 2\n}")
     )
+    assert.deepStrictEqual(
+      findObject("{\"text\":\"{\n}\",\"lines\":2}", Poem),
+      Either.right("{\"text\":\"{\\n}\",\"lines\":2}")
+    )
+    // Nobody knows what a backslash before a line break stands for.
+    assert.isTrue(Either.isLeft(findObject("{\"text\":\"One\\\nTwo\",\"lines\":2}", Poem)))
   })
 
   it("judges by what the reply holds whether an object has a field of the schema", () => {
@@ -61,20 +67,41 @@ describe("findObject", () => {
     const text =
       `You gave {"name":"A","n":"0"}. One more:\n  \`\`\`json\n  ${object}\n  \`\`\`\nand {"name":"A","n":"2"}`
     assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
+    assert.deepStrictEqual(findObject(text.replaceAll("  ", "\t"), Answer), Either.right(object))
     assert.deepStrictEqual(findObject("```\nnone\n```\n" + object, Answer), Either.right(object))
     const example = "```ts\nuse({\"name\":\"B\",\"n\":\"2\"})\n```"
     assert.deepStrictEqual(findObject(`\n${object}\nFor example:\n${example}`, Answer), Either.right(object))
   })
 
-  it("takes the one in a later code fence before what stands between them", () => {
-    const text =
-      `The form:\n\`\`\`json\n{"name":"a text"}\n\`\`\`\nNot {"name":"A","n":"0"}:\n\`\`\`json\n${object}\n\`\`\``
+  const pretty = JSON.stringify(JSON.parse(object), null, 2)
+  const withFence = "{\"name\":\"```\",\"n\":\"1\"}"
+  it.each([
+    ["of several lines", `\`\`\`json\n${pretty}\n\`\`\``, pretty],
+    ["with more than a language", `\`\`\`json title="a.json"\n${object}\n\`\`\``, object],
+    ["whose last line goes on", `\`\`\`json\n${object}\n\`\`\`. Anything else?`, object],
+    ["that holds the mark of one in a line", `\`\`\`json\n${withFence}\n\`\`\``, withFence]
+  ])("takes the one in a code fence %s before that in the text", (_, fence, expected) => {
+    assert.deepStrictEqual(findObject(`Not {"name":"A","n":"0"}:\n${fence}`, Answer), Either.right(expected))
+  })
+
+  it("takes code in a line for no code fence", () => {
+    const text = `\`\`\`${object}\`\`\`\nNot {"name":"A","n":"0"}:\n\`\`\`\nnone\n\`\`\``
     assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
   })
 
+  it.each(["", "The form:\n"])(
+    "takes the one in a later code fence before what stands between them, after %j",
+    (before) => {
+      const form = "```json\n{\"name\":\"a text\"}\n```"
+      const text = `${before}${form}\nNot {"name":"A","n":"0"}:\n\`\`\`json\n${object}\n\`\`\``
+      assert.deepStrictEqual(findObject(text, Answer), Either.right(object))
+    }
+  )
+
   const names: ReadonlyArray<readonly [kind: string, name: string]> = [
     ["long", "the_reasons_that_speak_for_the_answer_given_below"],
-    ["quoted", "a \"name\""]
+    ["quoted", "a \"name\""],
+    ["zero-length", ""]
   ]
   for (const [kind, name] of names) {
     it(`finds one whose first field has a ${kind} name`, () => {
@@ -132,7 +159,13 @@ describe("findObject", () => {
     ["is cut off after a list", "{\"name\":\"A\",\"kids\":[{\"n\":1},{\"name\":\"B\"}],\"age\":", "it is not closed"],
     ["has other fields and is cut off", `{"id":1,"name":"A",${kids},"age":`, "it is not closed"],
     ["is not valid JSON", `{"name":"A", // the mother\n${kids}}`, "it is not valid JSON"],
-    ["begins with a comment", `{ // the mother\n"name":"A",${kids}}`, "it is not valid JSON"]
+    ["begins with a comment", `{ // the mother\n"name":"A",${kids}}`, "it is not valid JSON"],
+    ["begins with a comment of another kind", `{ /* the mother */ "name":"A",${kids}}`, "it is not valid JSON"],
+    [
+      "is cut off, with a blank before its colons",
+      "{\"name\" : \"A\",\"kid\" : {\"name\":\"B\"},\"age\" :",
+      "it is not closed"
+    ]
   ]
   for (const [kind, text, issue] of parts) {
     it(`takes no part of an object for the object that ${kind}`, () => {
@@ -146,6 +179,7 @@ describe("findObject", () => {
   it.each([
     ["is begun in the text before", `First \`{"name":\`, then "n".\n${object}`],
     ["is begun anew", `{"name":"A",\nOnce more:\n${object}`],
+    ["opens with a name that ends on another line", `Not { "so and\nso": ${object}`],
     ["has a quote too many", `Not {"name":"5" A","n":"1"}. ${object}`]
   ])("goes past one that %s", (_, text) => {
     assert.deepStrictEqual(findObject(text, Answer), Either.right(object))

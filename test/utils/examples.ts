@@ -29,6 +29,8 @@ export const serve = (questions: Queue.Enqueue<string> | undefined = undefined) 
       const question = prompt.replace(/\nAssistant:$/, "").replace(/[^]*\nUser: /, "")
       const reply = question.startsWith("slow")
         ? Stream.concat(Stream.make("It begins"), Stream.never)
+        : question.startsWith("silent")
+        ? Stream.never
         : question.startsWith("fail")
         ? Stream.fail("no")
         : question.startsWith("half")
