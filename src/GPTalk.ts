@@ -113,7 +113,7 @@ export interface Options extends Auth.Options {
     /** After the first delta, from the last good frame to the next. Default 60 seconds. */
     readonly idle?: Duration.DurationInput | undefined
   } | undefined
-  /** The largest frame of a stream, in bytes of its line, with `data:`. Default 16 MiB. */
+  /** The largest frame of a stream: of its line, with `data:`, in bytes. Default 16 MiB. */
   readonly maxFrameSize?: number | undefined
 }
 

@@ -96,6 +96,17 @@ describe("GPTalk streams", () => {
       }).pipe(Effect.scoped, provide(streaming(source), { retries: 0 }))
     })
 
+    it.effect("count that time also where their fibers end later than the next begins", () =>
+      Effect.gen(function*() {
+        const pull = yield* Stream.toPull(stream)
+        const slow = Effect.disconnect(Effect.onInterrupt(pull, () => Effect.sleep("1 second")))
+        const fiber = yield* Effect.fork(Effect.flip(Effect.forever(Effect.timeoutOption(slow, "30 seconds"))))
+        yield* TestClock.adjust("59 seconds")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
+        yield* TestClock.adjust("2 seconds")
+        assert.deepInclude(Option.getOrThrow(yield* Fiber.join(fiber)), { _tag: "TimeoutError", phase: "firstDelta" })
+      }).pipe(Effect.scoped, provide(streaming(new MockClient.Source()), { retries: 0 })))
+
     it.effect("before a retry keep its delay, and their number of retries", () => {
       const client = MockClient.make({
         text: () => new Response(null, { status: 429, headers: { "retry-after": "5" } })
@@ -148,4 +159,22 @@ describe("GPTalk streams", () => {
       assert.isNotEmpty(added.mock.calls)
       assert.deepStrictEqual(removed.mock.calls, added.mock.calls)
     }).pipe(provide(MockClient.make())))
+
+  it.effect("are followed in one fiber at a time, however often that waits", () => {
+    const source = new MockClient.Source((source) =>
+      setImmediate(() => {
+        if (!source.isCancelled) source.emit(MockClient.frame("a".repeat(source.pulls)))
+      })
+    )
+    return Effect.gen(function*() {
+      const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+      const added = vi.spyOn(fiber, "addObserver")
+      const removed = vi.spyOn(fiber, "removeObserver")
+      const pull = yield* Stream.toPull(stream)
+      for (let count = 0; count < 3; count++) yield* pull
+      assert.deepStrictEqual([added.mock.calls.length, removed.mock.calls.length], [1, 0])
+      yield* Fiber.join(yield* Effect.fork(pull))
+      assert.deepInclude(removed.mock.calls, added.mock.calls[0])
+    }).pipe(Effect.scoped, provide(streaming(source)))
+  })
 })

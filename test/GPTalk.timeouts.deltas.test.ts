@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Option, Stream, TestClock } from "effect"
+import { type Clock, Deferred, Duration, Effect, Fiber, Logger, LogLevel, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
 import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
@@ -145,6 +145,41 @@ describe("GPTalk timeouts", () => {
         assert.isTrue(source.isCancelled)
       }).pipe(provide)
     })
+  })
+
+  /** A clock that goes on only where the test says so. */
+  const makeClock = (now: () => number, clock: Clock.Clock): Clock.Clock =>
+    Object.create(clock, {
+      unsafeCurrentTimeNanos: { value: () => BigInt(now()) * 1_000_000n },
+      sleep: {
+        value: (duration: Duration.Duration) =>
+          Effect.suspend(() => {
+            const end = now() + Duration.toMillis(duration)
+            return Effect.repeat(Effect.promise(() => new Promise(setImmediate)), { until: () => now() >= end })
+          })
+      }
+    })
+
+  it.effect.each(["firstDelta", "idle"] as const)("count the time that frames without text take: %s", (phase) => {
+    let now = 0
+    const logger = Logger.make(() => now += 1000)
+    const source = new MockClient.Source((source) =>
+      setImmediate(() => {
+        if (source.isCancelled) return
+        if (source.pulls === 1 && phase === "idle") source.emit(MockClient.frame("a"))
+        else if (source.pulls < 1000) source.emit("data: unreadable\n")
+        else source.end()
+      })
+    )
+    return Effect.gen(function*() {
+      const clock = makeClock(() => now, yield* Effect.clock)
+      const error = yield* Effect.withClock(Effect.flip(ask), clock)
+      assert.deepInclude(Object(error), timeout(phase, "stream", "60 seconds"))
+    }).pipe(
+      MockClient.provideOnce(MockClient.streaming(source)),
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      Logger.withMinimumLogLevel(LogLevel.Debug)
+    )
   })
 
   describe("time that the consumer holds back", () => {

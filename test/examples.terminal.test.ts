@@ -164,7 +164,7 @@ describe.concurrent("chat, on a terminal", () => {
       const chat = yield* converse(asked)
       chat.write("a\x1b")
       // So long readline waits for what an Escape may begin.
-      yield* Effect.sleep("700 millis")
+      yield* Effect.sleep("2 seconds")
       chat.write("b\r")
       yield* chat.see(/answers\r\n[^]*› /)
       assert.strictEqual(yield* Queue.take(asked), "ab")

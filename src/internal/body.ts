@@ -168,7 +168,7 @@ export class Body {
   readonly #onError: (error: unknown) => GPTalkError
   readonly #deadline: Deadline | undefined
 
-  /** The deadline is that of a stream: it is told of the response, and of when the reader waits. */
+  /** The deadline is that of a stream: it is told of the response, and of when the reader begins to wait. */
   constructor(onError: (error: unknown) => GPTalkError, deadline?: Deadline) {
     this.#onError = onError
     this.#deadline = deadline
@@ -202,10 +202,7 @@ export class Body {
     // No finalizer, which would double the cost: resuming a reader that was interrupted does nothing.
     return Effect.async((resume) => {
       this.#deadline?.resume()
-      this.#reader = () => {
-        this.#deadline?.pause()
-        resume(again)
-      }
+      this.#reader = () => resume(again)
       // The fiber may have yielded, and bytes or the end may have come, since the checks above.
       if (this.#size > 0 || this.#exit !== undefined) this.#wake()
     })

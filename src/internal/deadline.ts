@@ -117,7 +117,7 @@ export class Deadline {
   }
 
   /**
-   * The current fiber waits from now on, until `pause` or its own end: an interrupted pull ends its fiber. Observing
+   * The current fiber waits, until `pause` or its own end, which comes soon after its pull was interrupted. Observing
    * that once for each fiber costs nothing, where a finalizer of each wait would double its cost.
    */
   resume(): void {
@@ -127,7 +127,7 @@ export class Deadline {
       consumer.addObserver(this.pause)
       this.#consumer = consumer
     }
-    this.#start()
+    if (this.#since === Infinity) this.#start()
   }
 
   /** Nobody waits from now on: no time counts until somebody does again. */

@@ -50,6 +50,12 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
 
   const incomplete = () => new GPTalkError.IncompleteReplyError({ step: "stream", text: decoder.text.toWellFormed() })
 
+  /** From here on, the time is the consumer's. */
+  const handOn = (deltas: Deltas): Next => {
+    deadline.pause()
+    return Effect.succeed(deltas)
+  }
+
   const failWith = (fault: Fault.ServiceFault) =>
     Fault.toServiceError(fault, { step: "stream", status: body.status, secrets })
 
@@ -58,7 +64,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     switch (outcome?._tag) {
       case "Done":
         isComplete = true
-        return Effect.succeed(undefined)
+        return handOn(undefined)
       case "ServiceFault":
         return failWith(outcome.fault)
       case "Malformed":
@@ -77,7 +83,7 @@ export const make = ({ body, deadline, maxFrameSize, secrets }: Options): Reply 
     deltaCount += deltas.length
     // Until the first delta arrives, the wait for it goes on, whatever else arrives.
     if (deltaCount > 0 && decoder.goodFrames > before) deadline.begin("stream", "idle")
-    const next = (): Next => deltas.length > 0 ? Effect.succeed(deltas) : Effect.suspend(pull)
+    const next = (): Next => deltas.length > 0 ? handOn(deltas) : Effect.suspend(pull)
     if (decoder.passedOver.length === 0) return next()
     return Effect.zipRight(
       Effect.forEach(

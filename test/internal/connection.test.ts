@@ -27,10 +27,10 @@ describe("Connection", () => {
 
   const empty: Channel.Channel<Chunk.Chunk<Uint8Array>> = Channel.write(Chunk.empty())
 
-  it.effect("leaves a reply alone whose request has no real connection", () => {
-    const request = { source: { socket: {} } } as unknown as HttpServerRequest.HttpServerRequest
-    return run(empty, request)
-  })
+  it.effect.each([{ socket: {} }, { signal: null }, { signal: {} }])(
+    "leaves a reply alone whose request has no real connection: %j",
+    (source) => run(empty, { source } as unknown as HttpServerRequest.HttpServerRequest)
+  )
 
   it.effect("receives what still comes with an upgrade that it refuses", () =>
     Effect.gen(function*() {
