@@ -14,7 +14,7 @@ const counter = (name: string, description: string) => Metric.counter(name, { de
 
 const replies = counter("gptalk_replies", "Calls that ended, by outcome")
 
-const deltas = counter("gptalk_deltas", "Deltas that arrived")
+const deltas = counter("gptalk_deltas", "Deltas received")
 
 const firstDelta = Metric.histogram(
   "gptalk_first_delta_seconds",
@@ -24,7 +24,7 @@ const firstDelta = Metric.histogram(
 
 const retries = counter("gptalk_retries", "Retries, by error")
 
-const logins = counter("gptalk_logins", "Logins begun, by reason")
+const logins = counter("gptalk_logins", "Logins, by reason")
 
 const sessionUses = counter("gptalk_session_uses", "Session uses kept")
 
