@@ -50,17 +50,23 @@ export const refuseUpgrade: Effect.Effect<void, ErrorAnswer, HttpServerRequest.H
   }
 )
 
+/** Fibers to interrupt once the client has gone. */
+const runningUntil = (isOver: boolean, listen: (end: () => void) => unknown): Running.Running => {
+  const running = new Running.Running()
+  const end = () => running.end(HttpServerError.clientAbortFiberId)
+  if (isOver) end()
+  else listen(end)
+  return running
+}
+
 const runningOf = new WeakMap<NodeSocket, Running.Running>()
 
 /** The fibers to interrupt when the connection closes. One listener serves all requests of a connection. */
 const runningOn = (socket: NodeSocket): Running.Running => {
   const known = runningOf.get(socket)
   if (known !== undefined) return known
-  const running = new Running.Running()
-  const end = () => running.end(HttpServerError.clientAbortFiberId)
+  const running = runningUntil(socket.destroyed, (end) => socket.on("close", end))
   runningOf.set(socket, running)
-  if (socket.destroyed) end()
-  else socket.on("close", end)
   return running
 }
 
@@ -76,11 +82,8 @@ const isSignal = (value: unknown): value is Signal =>
 /** A web request is aborted when the client goes away. */
 const runningUntilAbort = ({ source }: HttpServerRequest.HttpServerRequest): ReadonlyArray<Running.Running> => {
   if (!Predicate.hasProperty(source, "signal") || !isSignal(source.signal)) return []
-  const running = new Running.Running()
-  const end = () => running.end(HttpServerError.clientAbortFiberId)
-  if (source.signal.aborted) end()
-  else source.signal.addEventListener("abort", end, { once: true })
-  return [running]
+  const { signal } = source
+  return [runningUntil(signal.aborted, (end) => signal.addEventListener("abort", end, { once: true }))]
 }
 
 const discardBody = ({ source }: HttpServerRequest.HttpServerRequest): void => {
