@@ -5,8 +5,9 @@
 import * as Esbuild from "esbuild"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
-import { mkdir, mkdtemp, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { makeCacheDirectory } from "../utils/cacheDirectory.js"
 import type { Answer, Question } from "./programs/answer.js"
 
 const here = new URL(".", import.meta.url)
@@ -23,10 +24,7 @@ export interface Program {
 }
 
 export const build = async (): Promise<Programs> => {
-  // Below the repository, so that the packages are found.
-  const cache = new URL("node_modules/.cache/", root)
-  await mkdir(cache, { recursive: true })
-  const outdir = await mkdtemp(fileURLToPath(new URL("bench-", cache)))
+  const outdir = await makeCacheDirectory("bench")
   await Esbuild.build({
     entryPoints: ["client", "decode", "frameServer", "loader", "server"].map((name) =>
       fileURLToPath(new URL(`programs/${name}.ts`, here))

@@ -3,10 +3,11 @@
  */
 import * as Esbuild from "esbuild"
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { gzipSync } from "node:zlib"
+import { makeCacheDirectory } from "../utils/cacheDirectory.js"
 import type { Part } from "./part.js"
 import { number, range, table } from "./report.js"
 import { interleave, spread } from "./stats.js"
@@ -60,9 +61,7 @@ const importMillis = async (file: string): Promise<number> => {
 }
 
 const starts = async (rounds: number): Promise<string> => {
-  const cache = new URL("node_modules/.cache/", root)
-  await mkdir(cache, { recursive: true })
-  const directory = await mkdtemp(fileURLToPath(new URL("bench-", cache)))
+  const directory = await makeCacheDirectory("bench")
   // File by file, as the package has it. What `npm run build` has left may be of another day.
   await Esbuild.build({
     entryPoints: [`${fileURLToPath(new URL("src", root))}/**/*.ts`],

@@ -4,8 +4,8 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { build } from "esbuild"
 import { execFileSync, spawn } from "node:child_process"
-import { mkdir, mkdtemp } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { makeCacheDirectory } from "./cacheDirectory.js"
 
 export interface Options {
   /** Laid over an environment without the variables that the examples read. */
@@ -88,10 +88,7 @@ export const run = (
  * that tsx takes.
  */
 export const bundleExamples = async (...names: ReadonlyArray<string>): Promise<string> => {
-  // Below the repository, so that the package left outside is found.
-  const cache = new URL("node_modules/.cache/", root)
-  await mkdir(cache, { recursive: true })
-  const directory = await mkdtemp(fileURLToPath(new URL("examples-", cache)))
+  const directory = await makeCacheDirectory("examples")
   await build({
     absWorkingDir: fileURLToPath(root),
     entryPoints: names.map((name) => `examples/${name}.ts`),
