@@ -271,21 +271,17 @@ describe("GPTalk", () => {
       }).pipe(provide(client))
     })
 
-    it.effect("is an exchange of its own each time it is run", () => {
+    it.effect.each(
+      [
+        ["that of the module", Effect.succeed(GPTalk.streamText({ prompt: "Hi" }))],
+        ["that of the service", Effect.map(GPTalk.GPTalk, (service) => service.streamText({ prompt: "Hi" }))]
+      ] as const
+    )("is an exchange of its own each time it is run: %s", ([_, streamOf]) => {
       const client = MockClient.make()
-      const stream = GPTalk.streamText({ prompt: "Hi" })
       return Effect.gen(function*() {
+        const stream = yield* streamOf
         const [first, second] = yield* Effect.replicateEffect(Stream.mkString(stream), 2)
         assert.deepStrictEqual([first, second, client.count("text")], ["Hello!", "Hello!", 2])
-      }).pipe(provide(client))
-    })
-
-    it.effect("is one also where it is the service's own", () => {
-      const client = MockClient.make()
-      return Effect.gen(function*() {
-        const stream = (yield* GPTalk.GPTalk).streamText({ prompt: "Hi" })
-        const texts = yield* Effect.replicateEffect(Stream.mkString(stream), 2)
-        assert.deepStrictEqual([...texts, client.count("text")], ["Hello!", "Hello!", 2])
       }).pipe(provide(client))
     })
 

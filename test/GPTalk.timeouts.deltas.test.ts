@@ -1,10 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Clock, Deferred, Duration, Effect, Fiber, Logger, LogLevel, Option, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Logger, LogLevel, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as MockClient from "./utils/mockClient.js"
+import { makeSetClock } from "./utils/setClock.js"
 import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
 
 const { provideOnce: provide } = MockClient
+
+/** A turn of the event loop. */
+const turn = Effect.promise(() => new Promise(setImmediate))
 
 describe("GPTalk timeouts", () => {
   describe("firstDelta", () => {
@@ -147,22 +151,13 @@ describe("GPTalk timeouts", () => {
     })
   })
 
-  /** A clock that goes on only where the test says so. */
-  const makeClock = (now: () => number, clock: Clock.Clock): Clock.Clock =>
-    Object.create(clock, {
-      unsafeCurrentTimeNanos: { value: () => BigInt(now()) * 1_000_000n },
-      sleep: {
-        value: (duration: Duration.Duration) =>
-          Effect.suspend(() => {
-            const end = now() + Duration.toMillis(duration)
-            return Effect.repeat(Effect.promise(() => new Promise(setImmediate)), { until: () => now() >= end })
-          })
-      }
-    })
-
   it.effect.each(["firstDelta", "idle"] as const)("count the time that frames without text take: %s", (phase) => {
     let now = 0
     const logger = Logger.make(() => now += 1000)
+    const clock = makeSetClock(() => now, (duration) => {
+      const end = now + Duration.toMillis(duration)
+      return Effect.asVoid(Effect.repeat(turn, { until: () => now >= end }))
+    })
     const source = new MockClient.Source((source) =>
       setImmediate(() => {
         if (source.isCancelled) return
@@ -172,7 +167,6 @@ describe("GPTalk timeouts", () => {
       })
     )
     return Effect.gen(function*() {
-      const clock = makeClock(() => now, yield* Effect.clock)
       const error = yield* Effect.withClock(Effect.flip(ask), clock)
       assert.deepInclude(Object(error), timeout(phase, "stream", "60 seconds"))
     }).pipe(

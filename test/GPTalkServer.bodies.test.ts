@@ -275,11 +275,18 @@ describe("the server under abuse", () => {
         yield* eventually(() => assert.include(raw.received(), "413"))
       }))
 
-    it.scoped("as soon as it is declared, though none of it has come", () =>
+    /** The connection of one who declares so many bytes, and has sent some of them. */
+    const declaring = (size: number, sent = 0) =>
       Effect.gen(function*() {
         const server = yield* TestServer.make({ maxBodySize: 100 })
         const raw = yield* Raw.open(server.port)
-        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 101 }))
+        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": size }) + " ".repeat(sent))
+        return raw
+      })
+
+    it.scoped("as soon as it is declared, though none of it has come", () =>
+      Effect.gen(function*() {
+        const raw = yield* declaring(101)
         yield* eventually(() => assert.include(raw.received(), "413"))
       }))
 
@@ -296,9 +303,7 @@ describe("the server under abuse", () => {
 
     it.scoped("and one who goes on sending has a second to read it", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.make({ maxBodySize: 100 })
-        const raw = yield* Raw.open(server.port)
-        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
+        const raw = yield* declaring(1e9, 1000)
         yield* eventually(() => assert.include(raw.received(), "413"))
         yield* raw.settled
         assert.isFalse(raw.isOver())
@@ -308,9 +313,7 @@ describe("the server under abuse", () => {
 
     it.scopedLive("and one who begins to send after it is cut off", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.make({ maxBodySize: 100 })
-        const raw = yield* Raw.open(server.port)
-        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }))
+        const raw = yield* declaring(1e9)
         yield* eventually(() => assert.include(raw.received(), "413"))
         yield* Raw.write(raw, " ".repeat(1000))
         yield* eventually(() => assert.isTrue(raw.isOver()))
@@ -318,9 +321,7 @@ describe("the server under abuse", () => {
 
     it.scopedLive("and one who goes on sending is cut off", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.make({ maxBodySize: 100 })
-        const raw = yield* Raw.open(server.port)
-        yield* Raw.write(raw, Raw.head("POST", Protocol.paths.login, { "content-length": 1e9 }) + " ".repeat(1000))
+        const raw = yield* declaring(1e9, 1000)
         yield* eventually(() => assert.isTrue(raw.isOver()))
         assert.match(raw.received(), /^HTTP\/1.1 413/)
       }))

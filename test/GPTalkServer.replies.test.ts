@@ -197,11 +197,11 @@ describe("GPTalkServer", () => {
           const { responder, seen } = makeEndless()
           const send = yield* webHandler({ responder, maxReplies: 1 })
           const { body: login } = yield* post(send, Protocol.paths.login, TestServer.loginBody)
-          const open = (signal?: AbortSignal) =>
+          const open = (signal: AbortSignal | null = null) =>
             Effect.gen(function*() {
               const authorization = `Bearer ${login.data.token}`
               const { body: { data } } = yield* post(send, Protocol.paths.text, TestServer.textBody, authorization)
-              return yield* send(path(data.token), signal === undefined ? {} : { signal })
+              return yield* send(path(data.token), { signal })
             })
           const controller = new AbortController()
           const response = yield* open(controller.signal)

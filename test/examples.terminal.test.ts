@@ -114,7 +114,14 @@ describe.concurrent("chat, on a terminal", () => {
         "Ha\r",
         "abc"
       ],
-      ["goes on after an Enter that ends no line", "ab\x1b\r", /ab/, "c\r", "abc"]
+      ["goes on after an Enter that ends no line", "ab\x1b\r", /ab/, "c\r", "abc"],
+      [
+        "goes on after a Ctrl-Z where there is no shell to go back to",
+        "before\x1a",
+        /before[^]*› [^]*before/,
+        " and after\r",
+        "before and after"
+      ]
     ] as const
   ) {
     live(title, () =>
@@ -192,17 +199,6 @@ describe.concurrent("chat, on a terminal", () => {
       chat.write("\x1b[200~one\rtwo")
       chat.write("\x03")
       assert.strictEqual((yield* chat.ended).code, 0)
-    }))
-
-  live("goes on after a Ctrl-Z where there is no shell to go back to", () =>
-    Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse(asked)
-      chat.write("before\x1a")
-      yield* chat.see(/before[^]*› [^]*before/)
-      chat.write(" and after\r")
-      yield* chat.see(/answers\r\n[^]*› /)
-      assert.strictEqual(yield* Queue.take(asked), "before and after")
     }))
 
   live("stops a reply by a Ctrl-C that came along with its question", () =>

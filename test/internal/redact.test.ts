@@ -73,29 +73,18 @@ describe("redact", () => {
     assert.notInclude(redact("x".repeat(195) + "a-token-of-some-length", ["a-token-of-some-length"]), "a-to")
   })
 
-  it("takes a secret out that is quoted as JSON", () => {
-    const prompt = "a \"b\"\nc \"d\"\ne"
-    assert.strictEqual(redact(`in ${JSON.stringify({ prompt })}`, [prompt]), "in {\"prompt\":\"[redacted]\"}")
-  })
-
-  it("takes a secret out that is quoted as PHP does, with each slash escaped", () => {
-    assert.strictEqual(redact("in \"ab\\/cd\\/ef\"", ["ab/cd/ef"]), "in \"[redacted]\"")
-  })
-
-  it("takes a secret out that is quoted as XML, with its apostrophe", () => {
-    assert.strictEqual(redact("no &apos;it&apos;s me&apos;", ["it's me"]), "no '[redacted]'")
+  it.each([
+    ["as JSON", `in {"prompt":"a \\"b\\"\\nc \\"d\\"\\ne"}`, "a \"b\"\nc \"d\"\ne", "in {\"prompt\":\"[redacted]\"}"],
+    ["as PHP does, with each slash escaped", "in \"ab\\/cd\\/ef\"", "ab/cd/ef", "in \"[redacted]\""],
+    ["as XML, with its apostrophe", "no &apos;it&apos;s me&apos;", "it's me", "no '[redacted]'"],
+    ["as JSON without other characters than those of ASCII", "in \\u043f\\u0440\\u0438", "при", "in [redacted]"],
+    ["as a part of a URL", "at /stream?token=a%2Bb%2Fc%3D", "a+b/c=", "at /stream?token=[redacted]"]
+  ])("takes a secret out that is quoted %s", (_, text, secret, expected) => {
+    assert.strictEqual(redact(text, [secret]), expected)
   })
 
   it("takes a piece of a secret out that ends within what looks like an escape", () => {
     assert.strictEqual(redact("bad abcd100%2", ["abcd100%20off"]), "bad [redacted]")
-  })
-
-  it("takes a secret out that is quoted as JSON without other characters than those of ASCII", () => {
-    assert.strictEqual(redact("in \\u043f\\u0440\\u0438", ["при"]), "in [redacted]")
-  })
-
-  it("takes a secret out that is quoted as a part of a URL", () => {
-    assert.strictEqual(redact("at /stream?token=a%2Bb%2Fc%3D", ["a+b/c="]), "at /stream?token=[redacted]")
   })
 
   const unicode = (text: string, digits: (hex: string) => string) =>

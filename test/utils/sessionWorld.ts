@@ -1,11 +1,12 @@
 /**
  * The real `Auth`, whose every login and every use waits for the test to end it, on a clock that the test sets.
  */
-import { Cause, Clock, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import { AuthenticationError } from "effect-gptalk/GPTalkError"
 import * as MockClient from "./mockClient.js"
 import type { Caller as Planned, Outcome } from "./sessionModel.js"
+import { makeSetClock } from "./setClock.js"
 
 type Failure = "no" | AuthenticationError
 
@@ -99,15 +100,6 @@ export class SessionWorld {
   }
 }
 
-const makeClock = (now: () => number): Clock.Clock => ({
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: now,
-  unsafeCurrentTimeNanos: () => BigInt(now()) * 1_000_000n,
-  currentTimeMillis: Effect.sync(now),
-  currentTimeNanos: Effect.sync(() => BigInt(now()) * 1_000_000n),
-  sleep: () => Effect.never
-})
-
 export const run = <A>(
   limit: number,
   now: () => number,
@@ -125,7 +117,7 @@ export const run = <A>(
     return yield* test(world)
   }).pipe(
     Effect.provide(Layer.provide(Auth.layer({ usageLimit: limit }), client.layer)),
-    Effect.withClock(makeClock(now)),
+    Effect.withClock(makeSetClock(now)),
     Effect.runPromise
   )
 }
