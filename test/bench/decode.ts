@@ -14,14 +14,21 @@ const titles: Record<Name, string> = {
   oursAsClient: "effect-gptalk, the whole client",
   knownAsStream: "a `Stream` of the same deltas, known beforehand",
   hand: "hand loop",
-  eventsourceParser: "`eventsource-parser`",
+  eventsourceParser: "`eventsource-parser`, called with each chunk",
+  eventsourceParserStream: "`eventsource-parser`, `EventSourceParserStream`",
   openai: "openai-node, `Stream.fromSSEResponse`",
   aiSdk: "AI SDK, `parseJsonEventStream`",
   effectAi: "`@effect/ai-openai`'s way"
 }
 
 const names = Object.keys(titles) as Array<Name>
-const peers = ["eventsourceParser", "openai", "aiSdk", "effectAi"] as const satisfies ReadonlyArray<Name>
+const peers = [
+  "eventsourceParser",
+  "eventsourceParserStream",
+  "openai",
+  "aiSdk",
+  "effectAi"
+] as const satisfies ReadonlyArray<Name>
 
 const alone = new Map<number, Bounds>([
   [200, { must: 3, aim: 6 }],
@@ -101,7 +108,7 @@ export const decode: Part = async ({ isShort, log, programs }) => {
   return {
     title: "Decoding",
     note:
-      "CPU time of one reply, from bytes in memory to deltas. Medians with their quartiles. As `Stream` is the way of a reply's body from a web response to deltas, as openai-node, the AI SDK and Effect have it; the whole client is that with both requests and a share of a login, over an `HttpClient` in memory; `eventsource-parser` and the hand loop are only called with each chunk. What takes more than 3 s for a reply is measured once, before all rounds.",
+      "CPU time of one reply, from bytes in memory to deltas. Medians with their quartiles. As `Stream` is the way of a reply's body from a web response to deltas, as those libraries that are named with a stream have it; the whole client is that with both requests and a share of a login, over an `HttpClient` in memory; the hand loop is only called with each chunk. What takes more than 3 s for a reply is measured once, before all rounds.",
     tables: [table(["", "frames", "", "CPU ms", "times as fast as the hand loop"], rows)],
     targets: all
   }

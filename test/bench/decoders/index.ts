@@ -4,6 +4,7 @@
 import { aiSdk } from "./aiSdk.js"
 import { effectAi } from "./effectAi.js"
 import { eventsourceParser } from "./eventsourceParser.js"
+import { eventsourceParserStream } from "./eventsourceParserStream.js"
 import { hand } from "./hand.js"
 import { knownAsStream } from "./knownAsStream.js"
 import { openai } from "./openai.js"
@@ -20,6 +21,7 @@ export const decoders = {
   knownAsStream,
   hand,
   eventsourceParser,
+  eventsourceParserStream,
   openai,
   aiSdk,
   effectAi

@@ -17,11 +17,10 @@ const { maxFrameSize, timeouts } = Either.getOrThrow(Settings.make({}))
 const watchdog = new Watchdog(timeouts, Clock.make())
 
 export const oursAsStream: Decoder = async (chunks) => {
-  const body = bodyOf(chunks)
   const deadline = new Deadline(watchdog, () => {})
-  watchdog.watch(deadline)
+  const body = bodyOf(chunks, deadline)
   const { pull } = Reply.make({ body, deadline, secrets: new Secrets([]), maxFrameSize })
   const text = await Effect.runPromise(joined(Stream.fromChannel(Reply.toChannel(pull))))
-  watchdog.forget(deadline)
+  deadline.close()
   return text
 }
