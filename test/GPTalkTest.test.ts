@@ -1,4 +1,5 @@
 import {
+  HttpBody,
   HttpClient,
   type HttpClientResponse,
   HttpLayerRouter,
@@ -7,7 +8,7 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Array as Arr, Cause, Deferred, Effect, Fiber, FiberRef, Layer, Stream, TestClock } from "effect"
+import { Array as Arr, Cause, Chunk, Deferred, Effect, Fiber, FiberRef, Layer, Option, Stream, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as GPTalkTest from "effect-gptalk/GPTalkTest"
@@ -17,6 +18,7 @@ import { readFileSync } from "node:fs"
 import { changed } from "./utils/clients.js"
 import { failure, layer, program, steps } from "./utils/inMemory.js"
 import * as Spans from "./utils/spans.js"
+import * as TestServer from "./utils/TestServer.js"
 
 const collect = Effect.map(Stream.runCollect(GPTalk.streamText({ prompt: "Say hi" })), (deltas) => [...deltas])
 
@@ -324,6 +326,32 @@ describe("GPTalkTest", () => {
     Effect.gen(function*() {
       const error = yield* Effect.flip(readingFirst(read, { replies: ["1", "2"] }))
       assert.deepInclude(error, { _tag: "ConnectionError", step: "login" })
+    }))
+
+  it.scoped("ends while a response is open, which then breaks", () =>
+    Effect.gen(function*() {
+      const url = "http://gptalk.test"
+      const post = (path: string, json: unknown, headers = {}) =>
+        Effect.flatMap(
+          HttpClient.post(url + path, { body: HttpBody.unsafeJson(json), headers }),
+          ({ json }) => json as Effect.Effect<{ readonly data: { readonly token: string } }, Error>
+        )
+      const opened = Effect.gen(function*() {
+        const login = yield* post(Protocol.paths.login, { fingerprint: "0".repeat(32), platform: "fingerprint" })
+        const authorization = `Bearer ${login.data.token}`
+        const text = yield* post(Protocol.paths.text, TestServer.textBody, { authorization })
+        const response = yield* HttpClient.get(url + Protocol.paths.stream, { urlParams: text.data })
+        const pull = yield* Stream.toPull(Stream.decodeText(response.stream))
+        yield* Effect.repeat(pull, { until: (texts) => Chunk.join(texts, "").startsWith("data: ") })
+        return pull
+      })
+      let isEnded = false
+      const endless = Stream.concat(Stream.make("Hi"), Stream.never).pipe(
+        Stream.ensuring(Effect.sync(() => (isEnded = true)))
+      )
+      const pull = yield* Effect.provide(opened, GPTalkTest.layerHttpClient({ replies: [endless] }))
+      assert.isTrue(isEnded)
+      assert.deepInclude(Option.getOrThrow(yield* Effect.flip(pull)), { _tag: "ResponseError" })
     }))
 
   it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>

@@ -13,6 +13,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -64,11 +65,27 @@ const splitFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   return frames
 }
 
+const connectionReset = () => networkError("ECONNRESET", "connection reset")
+
+/**
+ * In a fiber of its own, as behind a network. The end of the server interrupts it and waits for it; the fiber that
+ * reads the answer may be what ends the server.
+ */
+const inOwnFiber = <A, E>(body: Stream.Stream<A, E>): Stream.Stream<A, Error> =>
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const mailbox = yield* Mailbox.make<A, Error>(0)
+    yield* Stream.runForEach(body, (piece) => mailbox.offer(piece)).pipe(
+      Effect.onExit((exit) => Exit.isSuccess(exit) ? mailbox.end : mailbox.fail(connectionReset())),
+      Effect.forkScoped
+    )
+    return Mailbox.toStream(mailbox)
+  }))
+
 const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({
   status,
   headers,
   body: body._tag === "Stream"
-    ? Stream.mapError(Stream.mapConcat(body.stream, splitFrames), () => networkError("ECONNRESET", "connection reset"))
+    ? Stream.mapConcat(inOwnFiber(body.stream), splitFrames)
     : body._tag === "Uint8Array"
     ? Stream.make(body.body)
     : Stream.empty
@@ -136,10 +153,7 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
     case "Stall":
       return { ...answer, body: Stream.concat(until, Stream.never) }
     case "CutOff":
-      return {
-        ...answer,
-        body: Stream.concat(until, Stream.failSync(() => networkError("ECONNRESET", "connection reset")))
-      }
+      return { ...answer, body: Stream.concat(until, Stream.failSync(connectionReset)) }
     case "End":
       return { ...answer, body: until }
     case "Line":
@@ -154,9 +168,8 @@ export const applyFault = (answer: Answer, fault: BodyFault): Answer => {
 }
 
 /**
- * The answer as the client sees it. Its body runs in the fiber that reads it: a web stream in between would read ahead,
- * and on an error would lose what is not read yet. Like a body on a network, it can be read once; if that was as
- * `text`, the text is kept.
+ * The answer as the client sees it. Its body is no web stream, which on an error would lose what is not read yet. Like
+ * a body on a network, it can be read once; if that was as `text`, the text is kept.
  *
  * @internal
  */
