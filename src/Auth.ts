@@ -127,8 +127,8 @@ export class Fingerprint extends Context.Reference<Fingerprint>()("effect-gptalk
 }) {}
 
 /**
- * Makes the service. Its logins run in the scope of this effect, not in a call's. An invalid option fails each call
- * with `InvalidRequestError`.
+ * Makes the service. Its logins run in the scope of this effect, not in a call's: once that is closed, a call that
+ * needs a login is interrupted. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -168,8 +168,8 @@ const makeWith = Effect.fnUntraced(function*(
     secrets.push(fingerprint)
     const requestScope = yield* Scope.make()
     const answer = yield* transport.login(fingerprint, { scope: requestScope, secrets: loginSecrets! }).pipe(
-      // A client that cannot be interrupted is not waited for. No fiber of this may fail: that would be logged. (Of the
-      // race against the time, only Effect 3.22.0 logs it.)
+      // A client that cannot be interrupted is not waited for. The fiber of `disconnect` must not fail, which would be
+      // logged; `timeoutFail` forks another, whose failure only Effect 3.22.0 logs.
       Effect.exit,
       Effect.disconnect,
       Effect.timeoutFail({

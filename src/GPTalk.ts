@@ -166,8 +166,8 @@ const prepare = (
   })
 
 /**
- * Makes the service from the `HttpClient` and the `Auth` of the context. An invalid option fails each call with
- * `InvalidRequestError`.
+ * Makes the service from the `HttpClient` and the `Auth` of the context. `usageLimit` has no effect here: it is an
+ * option of `Auth.make`. An invalid option fails each call with `InvalidRequestError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -280,7 +280,8 @@ export const layerWithoutAuth = (
  * GPTalk with an `Auth` of its own. An invalid option fails each call with `InvalidRequestError`.
  *
  * With `FetchHttpClient`, provide a `RequestInit` to the program: one provided to the client's layer alone is replaced,
- * since redirects are not followed.
+ * so that redirects are not followed. A client wrapped in `HttpClient.followRedirects` does follow them, and sends the
+ * token of the session to wherever they lead.
  *
  * @since 0.1.0
  * @category layers
@@ -290,7 +291,7 @@ export const layer = (options?: Options): Layer.Layer<GPTalk, never, HttpClient.
 
 /**
  * GPTalk with options from `Config`. Without an argument, each option is read from its own variable, if that is set:
- * `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
+ * `GPTALK_URL`, `GPTALK_MODEL`, `GPTALK_HEADERS` (a JSON object, as text), `GPTALK_USAGE_LIMIT`, `GPTALK_RETRIES`,
  * `GPTALK_TIMEOUT_RESPONSE`, `GPTALK_TIMEOUT_FIRST_DELTA`, `GPTALK_TIMEOUT_IDLE` (`30 seconds`, `500ms`, `1h 30m`),
  * `GPTALK_MAX_FRAME_SIZE`, `GPTALK_MAX_BODY_SIZE` (bytes), `GPTALK_PROPAGATE_TRACE`. An invalid value is a
  * `ConfigError` that names its variable.

@@ -34,8 +34,10 @@ const RetryAfter = Schema.Option(Schema.Duration)
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
 /**
- * Most loggers print an error as JSON, which would hold its fields alone. `message` is a getter and not a field, since
- * that of `Schema.TaggedError` is one: where fields are compiled to assignments (React Native), it would throw.
+ * Most loggers print an error as JSON, which without this would hold its fields alone.
+ *
+ * Each class has `message` as a getter, since that of `Schema.TaggedError` is one: a field of that name throws where
+ * fields are compiled to assignments (React Native).
  */
 const toJSON = (error: Error & { readonly isRetryable: boolean }, fields: unknown): object => ({
   ...Object(fields),
@@ -251,7 +253,7 @@ export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyErro
 }
 
 /**
- * All errors of a call, as a schema: for logs, queues and RPC.
+ * All errors of a call, as a schema: for logs, queues and RPC. `Schema.is(GPTalkError)` tells them from other errors.
  *
  * @since 0.1.0
  * @category errors

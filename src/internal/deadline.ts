@@ -1,5 +1,5 @@
 /**
- * The timeouts of a call, except for the login's. One fiber watches the clock for all calls of a layer: a race for
+ * The timeouts of a call, except for the login's. For all calls of a layer, one fiber watches each clock: a race for
  * each wait (`Effect.timeout`) would take as long as a request, and a fiber for each call would hold 4 KiB.
  */
 import type * as Clock from "effect/Clock"

@@ -90,7 +90,7 @@ export class SessionStore {
     return streamToken
   }
 
-  /** Removes expired stream tokens, since each holds a prompt. */
+  /** Redeems expired stream tokens, which removes them: each holds a prompt. */
   #makeRoomFor(request: Responder.Request, now: number): boolean {
     for (const [token, { expiresAt }] of this.#streamTokens) if (expiresAt < now) this.redeem(token, now)
     return this.#streamTokens.size < this.#options.maxStreamTokens &&

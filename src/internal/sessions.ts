@@ -15,7 +15,7 @@ import type { Secrets } from "./secrets.js"
  */
 export interface Login {
   readonly login: Deferred.Deferred<Redacted.Redacted<string>, GPTalkError>
-  /** Its fingerprint, and then also the token that it returns. */
+  /** Its fingerprint, and then also the token that it returns, which is pushed when it arrives. */
   readonly secrets: Array<string>
   /** What its errors must not contain, including what the waiting calls have sent. */
   readonly loginSecrets: Secrets

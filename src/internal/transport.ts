@@ -1,6 +1,6 @@
 /**
- * The three requests, sent with the platform's `HttpClient`. Some features of the client are disabled: it follows no
- * redirect and makes no spans, and a status that it treats as a failure is still an answer.
+ * The three requests, sent with the platform's `HttpClient`. Some features of the client are disabled: `fetch` follows
+ * no redirect, the client makes no spans, and a status that it treats as a failure is still an answer.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -74,8 +74,8 @@ const decodeLogin = Schema.decodeUnknownEither(Protocol.LoginResponse)
 const decodeText = Schema.decodeUnknownEither(Protocol.TextResponse)
 
 /**
- * The context of one request. A redirect is returned as an answer and not followed, so that no token and no prompt goes
- * to another origin.
+ * The context of one request. `fetch` returns a redirect as an answer and does not follow it, so that no token and no
+ * prompt goes to another origin. undici follows none by itself.
  */
 const contextOf = (context: Context.Context<never>, { scope, span }: Options): Context.Context<never> => {
   const init = Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({}))
@@ -142,9 +142,9 @@ export const make = (client: HttpClient.HttpClient, settings: Settings): Transpo
   const traceOf = (span: Tracer.AnySpan | undefined) =>
     settings.propagateTrace && span?._tag === "Span" && span.spanId !== "noop" ? HttpTraceContext.toHeaders(span) : {}
 
-  // The fiber gets another context for the request, and its own back however the request ends. Only the request itself
-  // and the reading of its answer can be interrupted, so this needs no finalizer, which would take half as long as the
-  // request.
+  // The fiber gets another context for the request, and its own back however the request ends. This needs no finalizer,
+  // which would take half as long as the request, as long as nothing between the two `setFiber` can fail or be
+  // interrupted, except within `restore`.
   const send = <A>(
     outgoing: Outgoing,
     read: (answer: Answer.Answer) => Effect.Effect<A, GPTalkError.GPTalkError>
