@@ -74,6 +74,14 @@ const targetsTable = (targets: ReadonlyArray<Target>): string => {
   )
 }
 
+/** The document with the ratios of the section as the table below the paragraph that begins with its title. */
+export const inserted = (document: string, { targets, title }: Section): string => {
+  if (targets.length === 0) return document
+  const below = new RegExp(`(?<=^\\*\\*${title}\\*\\*.*\\n\\n)(?:\\|.*\\n)+`, "m")
+  if (!below.test(document)) throw new Error(`There is no table below **${title}**.`)
+  return document.replace(below, () => `${targetsTable(targets)}\n`)
+}
+
 const packages = ["effect", "@effect/platform", "undici", "openai", "@ai-sdk/provider-utils", "eventsource-parser"]
 
 const versionOf = (name: string): string => {
