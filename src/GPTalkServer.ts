@@ -123,12 +123,25 @@ const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean 
   return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
 }
 
-/** The HTTP server logs the URL, and that of `stream` holds the stream token. */
-const withoutStreamLog = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(
-    HttpServerRequest.HttpServerRequest,
-    (request) => isStreamRequest(request) ? HttpMiddleware.withLoggerDisabled(handler) : handler
-  )
+/** Of the span and of those around it: a handler may have a span within that of the server. */
+const redactUrl = (span: Tracer.AnySpan | undefined): void => {
+  if (span?._tag !== "Span") return
+  for (const name of ["url.full", "url.path", "url.query"]) {
+    if (span.attributes.has(name)) span.attribute(name, "REDACTED")
+  }
+  redactUrl(Option.getOrUndefined(span.parent))
+}
+
+/**
+ * The HTTP server logs the URL, and that of `stream` holds the stream token. It also has a span with the URL if it runs
+ * in a fiber that is without the setting of `withoutStreamSpans`, such as one of another runtime.
+ */
+const withoutStreamUrl = <A, E, R>(handler: Effect.Effect<A, E, R>) =>
+  Effect.withFiberRuntime<A, E, R | HttpServerRequest.HttpServerRequest>((fiber) => {
+    if (!isStreamRequest(Context.unsafeGet(fiber.currentContext, HttpServerRequest.HttpServerRequest))) return handler
+    redactUrl(fiber.currentSpan)
+    return HttpMiddleware.withLoggerDisabled(handler)
+  })
 
 /** The spans of the HTTP server hold the URL too. */
 const withoutStreamSpans: Layer.Layer<never> = Layer.fiberRefLocallyScopedWith(
@@ -196,7 +209,7 @@ export const layer = (
 
 const routes = (settings: ServerSettings.ServerSettings) =>
   HttpLayerRouter.use(Effect.fnUntraced(function*(router) {
-    yield* router.addGlobalMiddleware(withoutStreamLog)
+    yield* router.addGlobalMiddleware(withoutStreamUrl)
     const responder = yield* Responder.Responder
     const replies = yield* Running.make
     let freeReplies = settings.maxReplies

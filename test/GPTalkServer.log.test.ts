@@ -1,7 +1,8 @@
-import { HttpMiddleware, HttpServerResponse } from "@effect/platform"
+import { FetchHttpClient, HttpApp, HttpLayerRouter, HttpMiddleware, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Layer, Option, Scope, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
+import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Protocol from "effect-gptalk/Protocol"
 import * as Responder from "effect-gptalk/Responder"
 import * as Http from "node:http"
@@ -143,6 +144,24 @@ describe("GPTalkServer", () => {
         assert.notInclude(records.text(), token)
       }).pipe(Effect.provide(records.layer))
     })
+
+    it.scoped("a reply of a server that runs in another fiber than that of its layer", () =>
+      Effect.gen(function*() {
+        const records = makeRecords()
+        const build = HttpLayerRouter.toHttpEffect(Layer.provide(GPTalkServer.layer(), Responder.layerEcho))
+        const scope = yield* Effect.scope
+        const app = yield* Effect.promise(() => Effect.runPromise(Scope.extend(build, scope)))
+        const serve = HttpApp.toWebHandlerRuntime(yield* Layer.toRuntime(records.layer))(HttpMiddleware.logger(app))
+        let url = ""
+        const send: typeof fetch = (input, init) => serve(new Request(url = String(input), init))
+        const reply = yield* GPTalk.generateText({ prompt: "Hi" }).pipe(
+          Effect.provide(Layer.provide(GPTalk.layer(), FetchHttpClient.layer)),
+          Effect.provideService(FetchHttpClient.Fetch, send)
+        )
+        assert.strictEqual(reply, "You said: Hi")
+        assert.strictEqual(records.spans.filter(({ name }) => name.startsWith("http.server")).length, 3)
+        assert.notInclude(records.text(), new URL(url).searchParams.get("token")!)
+      }))
 
     it.scoped("the other two routes are logged and traced all the same", () =>
       Effect.gen(function*() {
