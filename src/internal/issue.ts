@@ -14,10 +14,16 @@ const kind = (value: unknown): string => {
   return typeof value === "object" ? "an object" : `a ${typeof value}`
 }
 
+/** An optional field is a union with `undefined`, which is not mentioned. */
+const expectedOf = (ast: AST.Union): string =>
+  ast.types.filter((type) => !AST.isUndefinedKeyword(type)).map(expected).join(" or ")
+
 const expected = (ast: AST.AST): string =>
   String(
     ast.annotations[AST.DescriptionAnnotationId] ??
-      (AST.isTypeLiteral(ast) ? "an object" : ast.annotations[AST.IdentifierAnnotationId] ?? ast)
+      (AST.isTypeLiteral(ast)
+        ? "an object"
+        : ast.annotations[AST.IdentifierAnnotationId] ?? (AST.isUnion(ast) ? expectedOf(ast) : ast))
   )
 
 const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
@@ -30,8 +36,16 @@ const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
           path
         )
       )
-    case "Composite":
-      return describeAt([issue.issues].flat()[0] as ParseResult.ParseIssue, path)
+    case "Composite": {
+      const { actual, ast } = issue
+      const issues: ReadonlyArray<ParseResult.ParseIssue> = [issue.issues].flat()
+      // Of a union, the member that fails within the value is the one that was meant.
+      const inner = issues.find(({ _tag }) => _tag !== "Type")
+      return describeAt(
+        inner ?? (AST.isUnion(ast) ? { _tag: "Type", ast, actual, message: undefined } : issues[0]!),
+        path
+      )
+    }
     case "Refinement":
     case "Transformation":
       return describeAt(issue.issue, path)

@@ -130,6 +130,38 @@ describe("findObject", () => {
     assert.deepStrictEqual(findObject("I do not know.", Answer), Either.left("No JSON object was found in the reply"))
   })
 
+  it.each<readonly [string, Schema.Schema.AnyNoContext, unknown, string]>([
+    ["literals", Schema.Literal("home", "work"), "SECRET", "expected \"home\" or \"work\", found a string"],
+    ["a string or null", Schema.NullOr(Schema.String), 1, "expected a string or null, found a number"],
+    [
+      "something that may be left out",
+      Schema.UndefinedOr(Schema.Literal(1, 2)),
+      "1",
+      "expected 1 or 2, found a string"
+    ],
+    [
+      "a name or an object",
+      Schema.Union(Schema.Literal("none"), Answer),
+      1,
+      "expected \"none\" or an object, found a number"
+    ]
+  ])("names all members of a union that nothing fits: %s", (_, field, value, issue) => {
+    assert.deepStrictEqual(
+      findObject(JSON.stringify({ field: value }), Schema.Struct({ field })),
+      Either.left(`No JSON object that fits the schema was found in the reply: field: ${issue}`)
+    )
+  })
+
+  it("says what is wrong within the member of a union that was meant", () => {
+    const schema = Schema.Struct({ field: Schema.Union(Schema.Literal("none"), Answer) })
+    assert.deepStrictEqual(
+      findObject("{\"field\":{\"name\":1,\"n\":\"1\"}}", schema),
+      Either.left(
+        "No JSON object that fits the schema was found in the reply: field.name: expected a string, found a number"
+      )
+    )
+  })
+
   it("finds an object without fields, if there is none with fields", () => {
     const Options = Schema.Struct({ name: Schema.optional(Schema.String) })
     const Filled = Schema.Struct({ name: Schema.optionalWith(Schema.String, { default: () => "A" }) })

@@ -73,7 +73,7 @@ const kibi = (bytes: number): string => (bytes / 1024).toFixed(2)
 
 /** What the core's own code, minified and gzipped, is meant to be at most, in bytes; and what it must not grow past. */
 const target = 8 * 1024
-const ceiling = 15.8 * 1024
+const ceiling = 15.9 * 1024
 
 /** The size of the package's own code, and of its parts where it has grown too much. */
 export const ownSize = async (directory: string, code: string): Promise<string> => {
