@@ -254,6 +254,7 @@ export class IncompleteReplyError extends Schema.TaggedError<IncompleteReplyErro
 
 /**
  * All errors of a call, as a schema: for logs, queues and RPC. `Schema.is(GPTalkError)` tells them from other errors.
+ * `HttpApiEndpoint.addError` ignores the `status` of a union, so add each class that needs one.
  *
  * @since 0.1.0
  * @category errors

@@ -46,6 +46,9 @@ export interface Options {
   /**
    * The replies, used in order, or a function from the request to its reply. A call for which no reply is left dies.
    * Default: `You said: <prompt>`, delta by delta.
+   *
+   * If the function throws, the server fails the reply and logs why; the program does not learn that. So an assertion
+   * about what was asked belongs after the call, on `requests`.
    */
   readonly replies?: ReadonlyArray<Reply> | ((request: Responder.Request) => Reply) | undefined
   /**
@@ -208,7 +211,7 @@ export const answer = (
 
 /**
  * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all. `[DONE]` is the
- * last frame; the response of `login` or `text` is one frame.
+ * last frame; the response of `login` or `text` is one frame. If there are fewer, the fault has no effect.
  *
  * @since 0.1.0
  * @category faults
