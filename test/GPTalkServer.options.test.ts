@@ -1,6 +1,7 @@
-import { HttpLayerRouter } from "@effect/platform"
+import { FetchHttpClient, HttpLayerRouter, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
 import * as TestServer from "./utils/TestServer.js"
@@ -122,5 +123,37 @@ describe("GPTalkServer options", () => {
           200
         )
       }))
+  })
+  it.scoped("two servers live in one router, each below a prefix, and middleware covers one alone", () => {
+    const at = (prefix: `/${string}`, reply: string) =>
+      GPTalkServer.layer().pipe(
+        Layer.provide(
+          Layer.effect(
+            HttpLayerRouter.HttpRouter,
+            Effect.map(HttpLayerRouter.HttpRouter, (router) => router.prefixed(prefix))
+          )
+        ),
+        Layer.provide(Responder.layer(Responder.make(() => Stream.make(reply))))
+      )
+    const locked = HttpLayerRouter.middleware(Effect.as(HttpServerResponse.empty({ status: 418 }))).layer
+    return Effect.gen(function*() {
+      const { handler } = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          HttpLayerRouter.toWebHandler(
+            Layer.mergeAll(at("/a", "A"), at("/b", "B"), Layer.provide(at("/c", "C"), locked)),
+            { disableLogger: true }
+          )
+        ),
+        ({ dispose }) => Effect.promise(dispose)
+      )
+      const ask = (prefix: string) =>
+        GPTalk.generateText({ prompt: "Hi" }).pipe(
+          Effect.provide(GPTalk.layer({ url: `http://localhost${prefix}` })),
+          Effect.provide(FetchHttpClient.layer),
+          Effect.provideService(FetchHttpClient.Fetch, (input, init) => handler(new Request(input, init)))
+        )
+      assert.deepStrictEqual(yield* Effect.forEach(["/a", "/b"], ask), ["A", "B"])
+      assert.deepInclude(yield* Effect.flip(ask("/c")), { _tag: "ServiceError", status: 418 })
+    })
   })
 })
