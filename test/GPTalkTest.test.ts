@@ -328,31 +328,42 @@ describe("GPTalkTest", () => {
       assert.deepInclude(error, { _tag: "ConnectionError", step: "login" })
     }))
 
-  it.scoped("ends while a response is open, which then breaks", () =>
-    Effect.gen(function*() {
-      const url = "http://gptalk.test"
-      const post = (path: string, json: unknown, headers = {}) =>
-        Effect.flatMap(
-          HttpClient.post(url + path, { body: HttpBody.unsafeJson(json), headers }),
-          ({ json }) => json as Effect.Effect<{ readonly data: { readonly token: string } }, Error>
-        )
-      const opened = Effect.gen(function*() {
-        const login = yield* post(Protocol.paths.login, { fingerprint: "0".repeat(32), platform: "fingerprint" })
-        const authorization = `Bearer ${login.data.token}`
-        const text = yield* post(Protocol.paths.text, TestServer.textBody, { authorization })
-        const response = yield* HttpClient.get(url + Protocol.paths.stream, { urlParams: text.data })
-        const pull = yield* Stream.toPull(Stream.decodeText(response.stream))
-        yield* Effect.repeat(pull, { until: (texts) => Chunk.join(texts, "").startsWith("data: ") })
-        return pull
-      })
-      let isEnded = false
-      const endless = Stream.concat(Stream.make("Hi"), Stream.never).pipe(
-        Stream.ensuring(Effect.sync(() => (isEnded = true)))
+  describe("a response that another client than GPTalk reads", () => {
+    const url = "http://gptalk.test"
+    const post = (path: string, json: unknown, headers = {}) =>
+      Effect.flatMap(
+        HttpClient.post(url + path, { body: HttpBody.unsafeJson(json), headers }),
+        ({ json }) => json as Effect.Effect<{ readonly data: { readonly token: string } }, Error>
       )
-      const pull = yield* Effect.provide(opened, GPTalkTest.layerHttpClient({ replies: [endless] }))
-      assert.isTrue(isEnded)
-      assert.deepInclude(Option.getOrThrow(yield* Effect.flip(pull)), { _tag: "ResponseError" })
-    }))
+    const open = Effect.gen(function*() {
+      const login = yield* post(Protocol.paths.login, { fingerprint: "0".repeat(32), platform: "fingerprint" })
+      const authorization = `Bearer ${login.data.token}`
+      const text = yield* post(Protocol.paths.text, TestServer.textBody, { authorization })
+      const response = yield* HttpClient.get(url + Protocol.paths.stream, { urlParams: text.data })
+      return Stream.filter(Stream.decodeText(response.stream), (frame) => frame !== "")
+    })
+    const endless = Stream.concat(Stream.make("Hi"), Stream.never)
+
+    it.scoped("breaks when the layer ends", () =>
+      Effect.gen(function*() {
+        let isEnded = false
+        const reply = Stream.ensuring(endless, Effect.sync(() => (isEnded = true)))
+        const pulled = Effect.tap(
+          Effect.flatMap(open, Stream.toPull),
+          (pull) => Effect.repeat(pull, { until: Chunk.isNonEmpty })
+        )
+        const pull = yield* Effect.provide(pulled, GPTalkTest.layerHttpClient({ replies: [reply] }))
+        assert.isTrue(isEnded)
+        assert.deepInclude(Option.getOrThrow(yield* Effect.flip(pull)), { _tag: "ResponseError" })
+      }))
+
+    it.effect("is left early where nothing can be interrupted", () =>
+      Effect.gen(function*() {
+        const frames = yield* open
+        const [first] = yield* Effect.uninterruptible(Stream.runCollect(Stream.take(frames, 1)))
+        assert.strictEqual(first, "data: {\"content\":\"Hi\"}\n\n")
+      }).pipe(Effect.provide(GPTalkTest.layerHttpClient({ replies: [endless] }))))
+  })
 
   it.effect("leaves the logger of an HTTP server that calls GPTalk as it is", () =>
     Effect.gen(function*() {

@@ -74,7 +74,7 @@ const connectionReset = () => networkError("ECONNRESET", "connection reset")
 const inOwnFiber = <A, E>(body: Stream.Stream<A, E>): Stream.Stream<A, Error> =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const mailbox = yield* Mailbox.make<A, Error>(0)
-    yield* Stream.runForEach(body, (piece) => mailbox.offer(piece)).pipe(
+    yield* Effect.interruptible(Stream.runForEach(body, (piece) => mailbox.offer(piece))).pipe(
       Effect.onExit((exit) => Exit.isSuccess(exit) ? mailbox.end : mailbox.fail(connectionReset())),
       Effect.forkScoped
     )
