@@ -114,6 +114,11 @@ describe("GPTalk.layerConfig, each variable", () => {
       ["1m30s", 90_000],
       ["1 min 30 s", 90_000],
       ["0.01d", 864_000],
+      ["0.01days", 864_000],
+      ["0.5hours", 1_800_000],
+      ["1minute 30s", 90_000],
+      ["500msec", 500],
+      ["500millis", 500],
       ["5000000 micros", 5000],
       [" 5000000 micros ", 5000]
     ] as const
@@ -213,7 +218,7 @@ describe("GPTalk.layerConfig, a value that is not valid", () => {
     Effect.gen(function*() {
       const { message } = yield* buildError(
         Layer.provide(GPTalk.layerConfig(), MockClient.make().layer),
-        { GPTALK_TIMEOUT_IDLE: "1".repeat(20_000) }
+        { GPTALK_TIMEOUT_IDLE: "1".repeat(100_000) }
       )
       assert.include(message, "GPTALK_TIMEOUT_IDLE")
     }))

@@ -98,6 +98,15 @@ describe("NodeProxy", () => {
         assert.deepStrictEqual(proxy.targets, [])
       }))
 
+    it.scopedLive("goes past the proxy for a host and port in NO_PROXY", () =>
+      Effect.gen(function*() {
+        const service = yield* makeService()
+        const proxy = yield* makeProxy()
+        const layer = NodeProxy.layerEnv.pipe(withEnv({ HTTP_PROXY: proxy.url, NO_PROXY: new URL(service.url).host }))
+        assert.strictEqual(yield* talk(service.url, layer), "Hello")
+        assert.deepStrictEqual(proxy.targets, [])
+      }))
+
     it.scopedLive("sends https through HTTPS_PROXY", () =>
       Effect.gen(function*() {
         const proxy = yield* makeProxy()
@@ -150,7 +159,14 @@ describe("NodeProxy", () => {
     it.effect("is a ConfigError with the variable's name for what is no proxy", () =>
       Effect.gen(function*() {
         for (const name of ["HTTPS_PROXY", "https_proxy"]) {
-          for (const value of [`socks5://${credentials}@localhost`, `http://user@localhost`, "localhost:3128"]) {
+          for (
+            const value of [
+              `socks5://${credentials}@localhost`,
+              "http://user@localhost",
+              "http://:s3cr3t@localhost",
+              "localhost:3128"
+            ]
+          ) {
             const env = { HTTPS_PROXY: "http://localhost:3128", [name]: value }
             const error = yield* buildError(NodeProxy.layerEnv.pipe(withEnv(env)))
             assert.isTrue(ConfigError.isInvalidData(error))

@@ -13,6 +13,8 @@ describe("the memory of a conversation", () => {
   it("is all that was said, as long as that fits", () => {
     const turns = [name, turn("q".repeat(7000), "r".repeat(8900))]
     assert.deepStrictEqual(recent(turns), turns)
+    const most = [turn("q".repeat(7000), "r".repeat(9000))]
+    assert.deepStrictEqual(recent(most), most)
   })
 
   it("leaves out the oldest turns first", () => {

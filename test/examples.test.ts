@@ -1,14 +1,13 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as Protocol from "effect-gptalk/Protocol"
-import * as Responder from "effect-gptalk/Responder"
 import { networkInterfaces } from "node:os"
 import type { Child, Options } from "./utils/Child.js"
 import { run, runOnTerminal } from "./utils/Child.js"
 import { eventually } from "./utils/eventually.js"
-import { bundled, live, nowhere, serve } from "./utils/examples.js"
+import { bundled, live, nowhere } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -22,105 +21,8 @@ const example = (name: string, args: ReadonlyArray<string> = [], options?: Optio
 const endOf = (child: Child) => Effect.timeout(child.ended, "25 seconds")
 
 const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
-const isOneLine = (text: string) => assert.match(text, /^[^\n]+\n$/)
 
 describe.concurrent("examples", () => {
-  describe("chat, once", () => {
-    live("streams a reply to stdout and nothing else", () =>
-      Effect.gen(function*() {
-        const chat = yield* run("npm", ["start", "--silent", "--", "Привет, как дела?"])
-        const { code, stdout } = yield* chat.ended
-        assert.deepStrictEqual({ code, stdout }, { code: 0, stdout: "You said: Привет, как дела?\n" })
-      }))
-
-    live("joins several words, and takes those that begin with a dash", () =>
-      Effect.gen(function*() {
-        const { stderr, stdout } = yield* (yield* example("chat", ["what", "is", "-5", "+", "3?"])).ended
-        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said: what is -5 + 3?\n" })
-      }))
-
-    live("reads the prompt from a pipe, without the line ends after it", () =>
-      Effect.gen(function*() {
-        const { stderr, stdout } = yield* (yield* example("chat", [], { input: "  两行\nof text \r\n\n" })).ended
-        assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "You said:   两行\nof text \n" })
-      }))
-
-    live("wants a prompt that is not empty", () =>
-      Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* (yield* example("chat", [], { input: "\n" })).ended
-        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-        assert.match(stderr, /^The prompt is empty: [^\n]+\n$/)
-      }))
-
-    live("says in one line that nothing listens there", () =>
-      Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* (yield* example("chat", ["Hi"], { env: { GPTALK_URL: nowhere } })).ended
-        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-        assert.match(stderr, /ECONNREFUSED/)
-        isOneLine(stderr)
-        hasNoEscapes(stderr)
-      }))
-
-    for (
-      const [name, value, env] of [
-        ["GPTALK_URL", "ftp://there", {}],
-        ["GPTALK_RETRIES", "many", { GPTALK_URL: nowhere }],
-        ["GPTALK_RETRIES", "", { GPTALK_URL: nowhere }],
-        ["GPTALK_RETRIES", "many", {}],
-        ["GPTALK_TIMEOUT_IDLE", "soon", {}],
-        ["GPTALK_PROXY", "there", {}],
-        ["GPTALK_MODEL", "", {}],
-        ["GPTALK_MODEL", "", { GPTALK_URL: nowhere }]
-      ] as const
-    ) {
-      live(`says in one line that ${name}='${value}' is not valid (${Object.keys(env)})`, () =>
-        Effect.gen(function*() {
-          const chat = yield* example("chat", ["Hi"], { env: { ...env, [name]: value } })
-          const { code, stderr, stdout } = yield* chat.ended
-          assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "" })
-          assert.match(stderr, new RegExp(`^${name}: [^\n]*expected [^\n]+\n$`, "i"))
-          if (value !== "") assert.notInclude(stderr, value)
-        }))
-    }
-
-    live("asks the service, for the model, that the environment names", () =>
-      Effect.gen(function*() {
-        const { url } = yield* serve()
-        const env = { GPTALK_URL: url, GPTALK_MODEL: "gpt-4" }
-        const { stdout } = yield* (yield* example("chat", ["Hi"], { env })).ended
-        assert.strictEqual(stdout, "gpt-4 answers\n")
-      }))
-
-    live("goes through the proxy that the environment names", () =>
-      Effect.gen(function*() {
-        const { url } = yield* serve()
-        const env = { GPTALK_URL: url, GPTALK_PROXY: nowhere }
-        const { code, stderr } = yield* (yield* example("chat", ["Hi"], { env })).ended
-        assert.strictEqual(code, 1)
-        isOneLine(stderr)
-      }))
-
-    live("fails after the part of a reply that came", () =>
-      Effect.gen(function*() {
-        const { url } = yield* serve()
-        const { code, stderr, stdout } = yield* (yield* example("chat", ["half"], { env: { GPTALK_URL: url } })).ended
-        assert.deepStrictEqual({ code, stdout }, { code: 1, stdout: "Half\n" })
-        isOneLine(stderr)
-      }))
-
-    live("ends quietly when nobody reads on", () =>
-      Effect.gen(function*() {
-        const { url } = yield* TestServer.make({
-          responder: Responder.make(() =>
-            Stream.schedule(Stream.make("Hello", "there", "you"), Schedule.spaced("300 millis"))
-          )
-        })
-        const command = `(${process.execPath} ${file("chat")} Hi; echo "code $?" >&2) | head -c 3`
-        const { stderr, stdout } = yield* (yield* run("sh", ["-c", command], { env: { GPTALK_URL: url } })).ended
-        assert.deepStrictEqual({ stderr, stdout }, { stderr: "code 0\n", stdout: "Hel" })
-      }))
-  })
-
   for (
     const [name, words] of [
       ["chat", ["<prompt>...", "GPTALK_URL", "GPTALK_MODEL", "GPTALK_PROXY"]],
@@ -247,6 +149,14 @@ describe.concurrent("examples", () => {
           hasNoEscapes(server.stdout())
         }))
     }
+
+    live("logs to stderr, and not to stdout", () =>
+      Effect.gen(function*() {
+        const { server, url } = yield* listen({ env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: nowhere } })
+        yield* Effect.flip((yield* connect(url)).generateText({ prompt: "Hi" }))
+        yield* server.seeError(/WARN|ERROR/)
+        assert.strictEqual(server.stdout(), "")
+      }))
 
     live("asks OpenAI's model for no temperature where the client asks for none", () =>
       Effect.gen(function*() {

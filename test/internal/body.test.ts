@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm"
 import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
-import { pause } from "../utils/eventually.js"
+import { eventually, pause } from "../utils/eventually.js"
 import * as MockClient from "../utils/mockClient.js"
 
 /** What the clients on Node answer with, as far as it concerns a body. */
@@ -283,6 +283,15 @@ describe("Body", () => {
         body.linger()
         yield* pause
         assert.strictEqual(source.pulls, 6)
+      }))
+
+    it.effect("that nobody waits for any more is read on for no more than 64 KiB", () =>
+      Effect.gen(function*() {
+        const source = new MockClient.Source((self) => self.emit("a".repeat(1024)))
+        const body = bodyOf(source.response)
+        body.linger()
+        yield* eventually(() => assert.isTrue(source.isCancelled))
+        assert.isAtMost(source.pulls, 70)
       }))
 
     it.effect("has only its first end", () =>

@@ -21,6 +21,10 @@ describe("ServerSettings", () => {
     }
   )
 
+  it.each(["maxSessions", "maxStreamTokens", "maxReplies"] as const)("%s is a whole number", (name) => {
+    assert.isTrue(Either.isLeft(ServerSettings.make({ [name]: 1.5 })))
+  })
+
   it("a number of places may be 0", () => {
     const none = { maxSessions: 0, maxStreamTokens: 0, maxReplies: 0 }
     assert.deepInclude(Either.getOrThrow(ServerSettings.make(none)), none)

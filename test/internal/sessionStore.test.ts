@@ -155,6 +155,12 @@ describe("SessionStore", () => {
       assert.deepStrictEqual([0, 0].map((now) => store.accept(token, request, now) !== undefined), [true, false])
     })
 
+    it.each([[0, true], [1, false]] as const)("holds 64 MiB at two bytes a character: %i more, %o", (more, fits) => {
+      const { login, store } = make()
+      const prompt = "x".repeat(32 * 1024 * 1024 - request.model.length + more)
+      assert.strictEqual(store.accept(login(), { ...request, prompt }, 0) !== undefined, fits)
+    })
+
     describe("with a large prompt", () => {
       const large = { ...request, prompt: "x".repeat(12 * 1024 * 1024) }
       const fill = () => {
