@@ -218,7 +218,7 @@ describe("GPTalk.layerConfig, a value that is not valid", () => {
     Effect.gen(function*() {
       const { message } = yield* buildError(
         Layer.provide(GPTalk.layerConfig(), MockClient.make().layer),
-        { GPTALK_TIMEOUT_IDLE: "1".repeat(100_000) }
+        { GPTALK_TIMEOUT_IDLE: "1".repeat(300_000) }
       )
       assert.include(message, "GPTALK_TIMEOUT_IDLE")
     }))
