@@ -123,13 +123,11 @@ const isStreamRequest = (request: HttpServerRequest.HttpServerRequest): boolean 
   return plain.replace(/\/+/g, "/").toLowerCase().includes(Protocol.paths.stream)
 }
 
-/** Of the span and of those around it: a handler may have a span within that of the server. */
+/** Redacts the nearest span with a URL: middleware may have opened a span within that of the server. */
 const redactUrl = (span: Tracer.AnySpan | undefined): void => {
   if (span?._tag !== "Span") return
-  for (const name of ["url.full", "url.path", "url.query"]) {
-    if (span.attributes.has(name)) span.attribute(name, "REDACTED")
-  }
-  redactUrl(Option.getOrUndefined(span.parent))
+  if (!span.attributes.has("url.full")) return redactUrl(Option.getOrUndefined(span.parent))
+  for (const name of ["url.full", "url.path", "url.query"]) span.attribute(name, "REDACTED")
 }
 
 /**

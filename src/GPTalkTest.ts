@@ -211,7 +211,7 @@ export const answer = (
 
 /**
  * Nothing more is sent after `after` frames of the reply. Without `after`, there is no response at all. `[DONE]` is the
- * last frame; the response of `login` or `text` is one frame. If there are fewer, the fault has no effect.
+ * last frame; the response of `login` or `text` is one frame. A reply with fewer frames is not affected.
  *
  * @since 0.1.0
  * @category faults

@@ -151,7 +151,9 @@ describe("GPTalkServer", () => {
         const build = HttpLayerRouter.toHttpEffect(Layer.provide(GPTalkServer.layer(), Responder.layerEcho))
         const scope = yield* Effect.scope
         const app = yield* Effect.promise(() => Effect.runPromise(Scope.extend(build, scope)))
-        const serve = HttpApp.toWebHandlerRuntime(yield* Layer.toRuntime(records.layer))(HttpMiddleware.logger(app))
+        const serve = HttpApp.toWebHandlerRuntime(yield* Layer.toRuntime(records.layer))(
+          HttpMiddleware.logger(Effect.withSpan(app, "middleware"))
+        )
         let url = ""
         const send: typeof fetch = (input, init) => serve(new Request(url = String(input), init))
         const reply = yield* GPTalk.generateText({ prompt: "Hi" }).pipe(

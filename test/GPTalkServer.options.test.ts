@@ -124,6 +124,7 @@ describe("GPTalkServer options", () => {
         )
       }))
   })
+
   it.scoped("two servers live in one router, each below a prefix, and middleware covers one alone", () => {
     const at = (prefix: `/${string}`, reply: string) =>
       GPTalkServer.layer().pipe(

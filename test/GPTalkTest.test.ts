@@ -128,7 +128,7 @@ describe("GPTalkTest", () => {
         ]
       }))))
 
-    it.effect("are pulled no further than they are read", () =>
+    it.effect("are pulled hardly further than they are read", () =>
       Effect.gen(function*() {
         let pulled = 0
         const counted = Stream.tap(Stream.range(1, 1000).pipe(Stream.map(String)), () => Effect.sync(() => pulled++))

@@ -16,7 +16,7 @@ const kind = (value: unknown): string => {
 
 /** An optional field is a union with `undefined`, which is not mentioned. */
 const expectedOf = (ast: AST.Union): string =>
-  ast.types.filter((type) => !AST.isUndefinedKeyword(type)).map(expected).join(" or ")
+  [...new Set(ast.types.filter((type) => !AST.isUndefinedKeyword(type)).map(expected))].join(" or ")
 
 const expected = (ast: AST.AST): string =>
   String(
@@ -39,7 +39,7 @@ const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
     case "Composite": {
       const { actual, ast } = issue
       const issues: ReadonlyArray<ParseResult.ParseIssue> = [issue.issues].flat()
-      // Of a union, the member that fails within the value is the one that was meant.
+      // Of a union, a member that fails within the value is taken for the one that was meant.
       const inner = issues.find(({ _tag }) => _tag !== "Type")
       return describeAt(
         inner ?? (AST.isUnion(ast) ? { _tag: "Type", ast, actual, message: undefined } : issues[0]!),

@@ -68,8 +68,8 @@ const splitFrames = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
 const connectionReset = () => networkError("ECONNRESET", "connection reset")
 
 /**
- * In a fiber of its own, as behind a network. The end of the server interrupts it and waits for it; the fiber that
- * reads the answer may be what ends the server.
+ * In a fiber of its own, one piece ahead of its reader. The end of the server interrupts it and waits for it; the fiber
+ * that reads the answer may be what ends the server.
  */
 const inOwnFiber = <A, E>(body: Stream.Stream<A, E>): Stream.Stream<A, Error> =>
   Stream.unwrapScoped(Effect.gen(function*() {

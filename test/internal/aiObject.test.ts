@@ -144,6 +144,12 @@ describe("findObject", () => {
       Schema.Union(Schema.Literal("none"), Answer),
       1,
       "expected \"none\" or an object, found a number"
+    ],
+    [
+      "one of two objects",
+      Schema.Union(Answer, Schema.Struct({ n: Schema.Number })),
+      1,
+      "expected an object, found a number"
     ]
   ])("names all members of a union that nothing fits: %s", (_, field, value, issue) => {
     assert.deepStrictEqual(
