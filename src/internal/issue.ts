@@ -26,34 +26,33 @@ const expected = (ast: AST.AST): string =>
         : ast.annotations[AST.IdentifierAnnotationId] ?? (AST.isUnion(ast) ? expectedOf(ast) : ast))
   )
 
-const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
+const join = (path: string, keys: ParseResult.Path): string =>
+  [keys].flat().reduce<string>(
+    (path, key) => path + (typeof key === "number" ? `[${key}]` : `${path && "."}${String(key)}`),
+    path
+  )
+
+/** The issue within an issue; `undefined` if the value itself is what does not fit. */
+const innerOf = (issue: ParseResult.ParseIssue): ParseResult.ParseIssue | undefined => {
   switch (issue._tag) {
     case "Pointer":
-      return describeAt(
-        issue.issue,
-        [issue.path].flat().reduce<string>(
-          (path, key) => path + (typeof key === "number" ? `[${key}]` : `${path && "."}${String(key)}`),
-          path
-        )
-      )
-    case "Composite": {
-      const { actual, ast } = issue
-      const issues: ReadonlyArray<ParseResult.ParseIssue> = [issue.issues].flat()
-      // Of a union, a member that fails within the value is taken for the one that was meant.
-      const inner = issues.find(({ _tag }) => _tag !== "Type")
-      return describeAt(
-        inner ?? (AST.isUnion(ast) ? { _tag: "Type", ast, actual, message: undefined } : issues[0]!),
-        path
-      )
-    }
     case "Refinement":
     case "Transformation":
-      return describeAt(issue.issue, path)
-    default: {
-      const wanted = "ast" in issue ? expected(issue._tag === "Missing" ? issue.ast.type : issue.ast) : "nothing"
-      return `${path && `${path}: `}expected ${wanted}, found ${kind(issue.actual)}`
+      return issue.issue
+    case "Composite": {
+      const issues: ReadonlyArray<ParseResult.ParseIssue> = [issue.issues].flat()
+      // Of a union, a member that fails within the value is taken for the one that was meant.
+      return issues.find(({ _tag }) => _tag !== "Type") ?? (AST.isUnion(issue.ast) ? undefined : issues[0])
     }
   }
+  return undefined
+}
+
+const describeAt = (issue: ParseResult.ParseIssue, path: string): string => {
+  const inner = innerOf(issue)
+  if (inner !== undefined) return describeAt(inner, issue._tag === "Pointer" ? join(path, issue.path) : path)
+  const wanted = "ast" in issue ? expected(issue._tag === "Missing" ? issue.ast.type : issue.ast) : "nothing"
+  return `${path && `${path}: `}expected ${wanted}, found ${kind(issue.actual)}`
 }
 
 /** @internal */
