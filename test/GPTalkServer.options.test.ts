@@ -4,6 +4,7 @@ import { Array, Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } 
 import * as GPTalk from "effect-gptalk/GPTalk"
 import * as GPTalkServer from "effect-gptalk/GPTalkServer"
 import * as Responder from "effect-gptalk/Responder"
+import { handlerOf } from "./utils/hosts.js"
 import * as TestServer from "./utils/TestServer.js"
 
 /** What a server with these options dies of. */
@@ -126,32 +127,21 @@ describe("GPTalkServer options", () => {
   })
 
   it.scoped("two servers live in one router, each below a prefix, and middleware covers one alone", () => {
-    const at = (prefix: `/${string}`, reply: string) =>
+    const at = (prefix: string, reply: string) =>
       GPTalkServer.layer().pipe(
-        Layer.provide(
-          Layer.effect(
-            HttpLayerRouter.HttpRouter,
-            Effect.map(HttpLayerRouter.HttpRouter, (router) => router.prefixed(prefix))
-          )
-        ),
+        Layer.provide(TestServer.below(prefix)),
         Layer.provide(Responder.layer(Responder.make(() => Stream.make(reply))))
       )
     const locked = HttpLayerRouter.middleware(Effect.as(HttpServerResponse.empty({ status: 418 }))).layer
     return Effect.gen(function*() {
-      const { handler } = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          HttpLayerRouter.toWebHandler(
-            Layer.mergeAll(at("/a", "A"), at("/b", "B"), Layer.provide(at("/c", "C"), locked)),
-            { disableLogger: true }
-          )
-        ),
-        ({ dispose }) => Effect.promise(dispose)
+      const handle = yield* handlerOf(
+        Layer.mergeAll(at("/a", "A"), at("/b", "B"), Layer.provide(at("/c", "C"), locked))
       )
       const ask = (prefix: string) =>
         GPTalk.generateText({ prompt: "Hi" }).pipe(
           Effect.provide(GPTalk.layer({ url: `http://localhost${prefix}` })),
           Effect.provide(FetchHttpClient.layer),
-          Effect.provideService(FetchHttpClient.Fetch, (input, init) => handler(new Request(input, init)))
+          Effect.provideService(FetchHttpClient.Fetch, (input, init) => handle(new Request(input, init)))
         )
       assert.deepStrictEqual(yield* Effect.forEach(["/a", "/b"], ask), ["A", "B"])
       assert.deepInclude(yield* Effect.flip(ask("/c")), { _tag: "ServiceError", status: 418 })

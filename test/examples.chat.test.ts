@@ -3,14 +3,13 @@ import { Effect, Schedule, Stream } from "effect"
 import * as Responder from "effect-gptalk/Responder"
 import type { Options } from "./utils/Child.js"
 import { run } from "./utils/Child.js"
-import { bundled, live, nowhere, serve } from "./utils/examples.js"
+import { bundled, hasNoEscapes, live, nowhere, serve } from "./utils/examples.js"
 import * as TestServer from "./utils/TestServer.js"
 
 const file = bundled("chat")
 
 const ask = (args: ReadonlyArray<string>, options?: Options) => run(process.execPath, [file("chat"), ...args], options)
 
-const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
 const isOneLine = (text: string) => assert.match(text, /^[^\n]+\n$/)
 
 describe.concurrent("chat, once", () => {

@@ -8,16 +8,10 @@ const file = bundled("chat")
 
 const converse = conversation(file)
 
-/** A conversation, and what its service is asked. */
-const converseAsking = Effect.gen(function*() {
-  const asked = yield* Queue.unbounded<string>()
-  return { asked, chat: yield* converse({ asked }) }
-})
-
 describe.concurrent("chat, by what is typed", () => {
   live("takes a line feed for an Enter, and what follows for the next question", () =>
     Effect.gen(function*() {
-      const { asked, chat } = yield* converseAsking
+      const { asked, ...chat } = yield* converse()
       chat.write("one\ntwo\n")
       yield* chat.see(/answers\r\n[^]*› /)
       yield* chat.see(/answers\r\n[^]*› /)
@@ -29,7 +23,7 @@ describe.concurrent("chat, by what is typed", () => {
     "takes the line ends of Unicode within a paste for line ends, and no control characters",
     () =>
       Effect.gen(function*() {
-        const { asked, chat } = yield* converseAsking
+        const { asked, ...chat } = yield* converse()
         chat.write("\x1b[200~one\u2028two\u2029\x9b2Jthree\x1b[201~\r")
         yield* chat.see(/answers\r\n[^]*› /)
         assert.strictEqual(yield* Queue.take(asked), "one\ntwo\n2Jthree")
@@ -38,7 +32,7 @@ describe.concurrent("chat, by what is typed", () => {
 
   live("asks nothing for a blank line", () =>
     Effect.gen(function*() {
-      const { asked, chat } = yield* converseAsking
+      const { asked, ...chat } = yield* converse()
       chat.write(" \r")
       yield* chat.see(/› /)
       chat.write("one\r")
@@ -47,7 +41,7 @@ describe.concurrent("chat, by what is typed", () => {
 
   live("sends no more than the last of what was said", () =>
     Effect.gen(function*() {
-      const { asked, chat } = yield* converseAsking
+      const { asked, ...chat } = yield* converse()
       for (const letter of ["a", "b", "c"]) {
         chat.write(`\x1b[200~${letter.repeat(7000)}\x1b[201~\r`)
         yield* chat.see(/answers\r\n[^]*› /)

@@ -2,7 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { runOnTerminal } from "./utils/Child.js"
 import { conversation } from "./utils/conversation.js"
-import { bundled, live, nowhere } from "./utils/examples.js"
+import { bundled, hasNoEscapes, live, nowhere } from "./utils/examples.js"
 
 const file = bundled("chat")
 
@@ -57,7 +57,7 @@ describe.concurrent("chat, whatever its screen is", () => {
         chat.write("one\r")
         yield* chat.see(/answers\r\n[^]*› /)
         chat.write("\x04")
-        assert.notInclude((yield* chat.ended).stdout, "\x1b")
+        hasNoEscapes((yield* chat.ended).stdout)
       }))
   }
 

@@ -12,8 +12,7 @@ const converse = conversation(file)
 describe.concurrent("chat, on a terminal", () => {
   live("holds a conversation, which a stopped or failed reply does not end", () =>
     Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const { streamSockets, ...chat } = yield* converse({ asked })
+      const { asked, streamSockets, ...chat } = yield* converse()
 
       chat.write("one\r")
       yield* chat.see(/gpt-3\.5-turbo answers\r\n[^]*› /)
@@ -49,8 +48,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("forgets a question that was stopped before anything came", () =>
     Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse({ asked })
+      const { asked, ...chat } = yield* converse()
       chat.write("silent\r")
       assert.strictEqual(yield* Queue.take(asked), "silent")
       chat.write("\x03")
@@ -120,8 +118,7 @@ describe.concurrent("chat, on a terminal", () => {
   ) {
     live(title, () =>
       Effect.gen(function*() {
-        const asked = yield* Queue.unbounded<string>()
-        const chat = yield* converse({ asked })
+        const { asked, ...chat } = yield* converse()
         chat.write(first)
         yield* chat.see(seen)
         chat.write(rest)
@@ -133,8 +130,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("draws what is pasted once, and not once for each of its lines", () =>
     Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse({ asked })
+      const { asked, ...chat } = yield* converse()
       const pasted = "0123456789".repeat(2000)
       chat.write(`<>\x1b[D\x1b[200~${pasted}\x1b[2J\x1b[201~\r`)
       yield* chat.see(/answers\r\n[^]*› /)
@@ -163,8 +159,7 @@ describe.concurrent("chat, on a terminal", () => {
 
   live("takes an Escape for a key of its own", () =>
     Effect.gen(function*() {
-      const asked = yield* Queue.unbounded<string>()
-      const chat = yield* converse({ asked })
+      const { asked, ...chat } = yield* converse()
       chat.write("a\x1b")
       // So long readline waits for what an Escape may begin.
       yield* Effect.sleep("2 seconds")

@@ -7,7 +7,7 @@ import { networkInterfaces } from "node:os"
 import type { Child, Options } from "./utils/Child.js"
 import { run, runOnTerminal } from "./utils/Child.js"
 import { eventually } from "./utils/eventually.js"
-import { bundled, live, nowhere } from "./utils/examples.js"
+import { bundled, hasNoEscapes, live, nowhere } from "./utils/examples.js"
 import * as OpenAiServer from "./utils/OpenAiServer.js"
 import * as Raw from "./utils/rawSocket.js"
 import * as TestServer from "./utils/TestServer.js"
@@ -19,8 +19,6 @@ const example = (name: string, args: ReadonlyArray<string> = [], options?: Optio
 
 /** The end of a program that waits for nothing, least of all for a timeout of its client, which is 30 seconds. */
 const endOf = (child: Child) => Effect.timeout(child.ended, "25 seconds")
-
-const hasNoEscapes = (text: string) => assert.notInclude(text, "\x1b")
 
 describe.concurrent("examples", () => {
   for (

@@ -69,6 +69,15 @@ export const impatient = HttpLayerRouter.middleware(
   { global: true }
 )
 
+/** The router of the program, for routes below a prefix; none is `""`. */
+export const below = (
+  prefix: string
+): Layer.Layer<HttpLayerRouter.HttpRouter, never, HttpLayerRouter.HttpRouter> =>
+  Layer.effect(
+    HttpLayerRouter.HttpRouter,
+    Effect.map(HttpLayerRouter.HttpRouter, (router) => prefix === "" ? router : router.prefixed(prefix))
+  )
+
 export const make = (
   {
     isLogging = false,
@@ -93,11 +102,7 @@ export const make = (
       requests.push(path)
       if (path === Protocol.paths.stream) streamSockets.push(request.socket)
     })
-    const router = Layer.effect(
-      HttpLayerRouter.HttpRouter,
-      Effect.map(HttpLayerRouter.HttpRouter, (router) => prefix === "" ? router : router.prefixed(prefix))
-    )
-    const routes = Layer.provideMerge(middleware, Layer.provide(GPTalkServer.layer(options), router))
+    const routes = Layer.provideMerge(middleware, Layer.provide(GPTalkServer.layer(options), below(prefix)))
     yield* HttpLayerRouter.serve(routes, { disableListenLog: true, disableLogger: !isLogging })
       .pipe(
         Layer.provide(Responder.layer(responder)),

@@ -1,7 +1,7 @@
 /**
  * The examples as programs, and a server for them to talk to.
  */
-import { afterAll, beforeAll, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { Effect, Logger, Queue, type Scope, Stream } from "effect"
 import * as Responder from "effect-gptalk/Responder"
 import { rm } from "node:fs/promises"
@@ -44,6 +44,8 @@ export const serve = (questions: Queue.Enqueue<string> | undefined = undefined) 
       return questions === undefined ? reply : Stream.unwrap(Effect.as(Queue.offer(questions, prompt), reply))
     })
   })
+
+export const hasNoEscapes = (text: string): void => assert.notInclude(text, "\x1b")
 
 /** Nothing listens there. */
 export const nowhere = "http://127.0.0.1:9"

@@ -14,17 +14,20 @@ type Host = (options: TestServer.Options) => Effect.Effect<Send, never, Scope.Sc
 const onNode: Host = (options) =>
   Effect.map(TestServer.make(options), ({ url }) => (path, init) => Effect.promise(() => fetch(url + path, init)))
 
+/** What answers the requests of a web handler with these routes. */
+export const handlerOf = (
+  routes: Layer.Layer<never, never, HttpLayerRouter.HttpRouter>
+): Effect.Effect<(request: Request) => Promise<Response>, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => HttpLayerRouter.toWebHandler(routes, { disableLogger: true })),
+    ({ dispose }) => Effect.promise(dispose)
+  ).pipe(Effect.map(({ handler }) => (request) => handler(request)))
+
 export const webHandler: Host = ({ middleware = Layer.empty, responder = Responder.echo, ...options }) => {
   const routes = Layer.provideMerge(middleware, GPTalkServer.layer(options))
-  return Effect.acquireRelease(
-    Effect.sync(() =>
-      HttpLayerRouter.toWebHandler(Layer.provide(routes, Responder.layer(responder)), { disableLogger: true })
-    ),
-    ({ dispose }) => Effect.promise(dispose)
-  ).pipe(
-    Effect.map(({ handler }) => (path, init) =>
-      Effect.promise(() => handler(new Request(`http://gptalk.test${path}`, init)))
-    )
+  return Effect.map(
+    handlerOf(Layer.provide(routes, Responder.layer(responder))),
+    (handle) => (path, init) => Effect.promise(() => handle(new Request(`http://gptalk.test${path}`, init)))
   )
 }
 
