@@ -36,6 +36,20 @@ describe("GPTalk spans", () => {
       }
     }))
 
+  it.effect("a call that fails ends its span with that, also if its consumer is interrupted later", () =>
+    Effect.gen(function*() {
+      const goesOn = Effect.flatMap(Stream.toPull(stream), (pull) => Effect.zipRight(Effect.flip(pull), Effect.never))
+      const interrupted = Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.scoped(goesOn))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(fiber)
+      })
+      const spans = yield* spansOf(interrupted, MockClient.make({ login: () => new Response(null, { status: 403 }) }))
+      assert.isTrue(Exit.isFailure(exitOf(spans, "GPTalk.streamText")!))
+      assert.isFalse(Exit.isInterrupted(exitOf(spans, "GPTalk.streamText")!))
+      assert.strictEqual(spans[0]!.attributes.get("error.type"), "AuthenticationError")
+    }))
+
   it.effect("an attempt that is followed by another ends its span with its own failure", () =>
     Effect.gen(function*() {
       const client = MockClient.make({

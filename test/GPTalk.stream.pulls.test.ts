@@ -121,13 +121,14 @@ describe("GPTalk streams", () => {
       }).pipe(Effect.scoped, provide(client))
     })
 
-    it.effect("at any of its steps make no retry fewer", () =>
+    it.effect("at any of its steps make no retry fewer, and leave no span open", () =>
       Effect.gen(function*() {
         let isOver = false
         for (let step = 1; !isOver; step++) {
           const client = MockClient.make({
             text: () => new Response(null, { status: 429, headers: { "retry-after": "0" } })
           })
+          const spans = yield* Spans.record
           let pulling: Fiber.RuntimeFiber<unknown, unknown> | undefined
           let left = step
           const scheduler: Scheduler.Scheduler = {
@@ -144,8 +145,9 @@ describe("GPTalk streams", () => {
             const exit = yield* Fiber.await(yield* Effect.fork(Effect.withScheduler(pull, scheduler)))
             isOver = Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
             if (!isOver) yield* Effect.flip(pull)
-          }).pipe(Effect.scoped, provide(client))
+          }).pipe(Effect.scoped, provide(client), Effect.provide(spans.layer))
           assert.strictEqual(client.count("text"), 3, `interrupted at step ${step}`)
+          assert.deepStrictEqual(Spans.open(spans.spans), [], `interrupted at step ${step}`)
         }
       }))
   })

@@ -68,6 +68,11 @@ describe("GPTalkLanguageModel", () => {
         "HttpResponseError",
         { reason: "StatusCode", response: { status: 302, headers: {} } }
       ],
+      [
+        new GPTalkError.ServiceError({ step, status: 0, retryAfter: Option.none() }),
+        "HttpResponseError",
+        { reason: "StatusCode", response: { status: 0, headers: {} } }
+      ],
       [new GPTalkError.ServiceError({ step, status: 201, code: 7, retryAfter: Option.none() }), "UnknownError", {}],
       [
         new GPTalkError.ServiceError({ step, status: 200, detail: "no quota", retryAfter: Option.none() }),

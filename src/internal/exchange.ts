@@ -106,7 +106,7 @@ export const make = (name: string, prepared: Either.Either<Prepared, GPTalkError
     const startTime = clock.unsafeCurrentTimeNanos()
     const span = yield* Span.open(name)
     end = (exit) =>
-      Effect.suspend(() => Telemetry.recordEnd(span, attempt?.progress(), exit)).pipe(
+      Telemetry.recordEnd(span, attempt?.progress(), exit).pipe(
         // A tracer may throw, a finalizer of the client may die.
         Effect.ensuring(release(exit)),
         Effect.ensuring(Effect.sync(() => Span.end(span, clock, exit)))

@@ -84,6 +84,18 @@ describe("Body", () => {
       assert.strictEqual(vi.getTimerCount(), 0)
     }).pipe(Effect.scoped))
 
+  it.effect("is closed if it is not at its end within 250 ms", () =>
+    Effect.gen(function*() {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      const source = new MockClient.Source()
+      bodyOf(source.response).linger()
+      vi.advanceTimersByTime(249)
+      assert.isFalse(source.isCancelled)
+      vi.advanceTimersByTime(1)
+      assert.isTrue(source.isCancelled)
+    }).pipe(Effect.scoped))
+
   it.effect("that has a chunk which is no bytes is closed", () =>
     Effect.gen(function*() {
       let isCancelled = false
