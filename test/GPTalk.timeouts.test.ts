@@ -1,9 +1,10 @@
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { type Clock, Effect, Fiber, Layer, TestClock } from "effect"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { around } from "./utils/auths.js"
 import { pause } from "./utils/eventually.js"
+import { fakeTimers } from "./utils/fakeTimers.js"
 import * as MockClient from "./utils/mockClient.js"
 import { ask, failure, isRunning, timeout, withSource } from "./utils/timedCalls.js"
 
@@ -221,10 +222,9 @@ describe("GPTalk timeouts", () => {
       }))
 
     it.live("are watched for each layer apart: its timers may end with the test, or the request, that set them", () => {
-      const lost = Effect.acquireUseRelease(
-        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
-        () => ask.pipe(provide(MockClient.make(), { timeouts: { response: "100 millis", firstDelta: "100 millis" } })),
-        () => Effect.sync(() => vi.useRealTimers())
+      const lost = ask.pipe(
+        provide(MockClient.make(), { timeouts: { response: "100 millis", firstDelta: "100 millis" } }),
+        (call) => Effect.scoped(Effect.zipRight(fakeTimers, call))
       )
       const stalled = ask.pipe(
         provide(MockClient.make({ stream: () => new MockClient.Source().response }), {

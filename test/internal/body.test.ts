@@ -8,6 +8,7 @@ import { ConnectionError } from "../../src/GPTalkError.js"
 import type { Handlers } from "../../src/internal/body.js"
 import { Body } from "../../src/internal/body.js"
 import { eventually, pause } from "../utils/eventually.js"
+import { fakeTimers } from "../utils/fakeTimers.js"
 import * as MockClient from "../utils/mockClient.js"
 
 /** What the clients on Node answer with, as far as it concerns a body. */
@@ -69,10 +70,9 @@ describe("Body", () => {
     assert.isUndefined(body.response)
   })
 
-  it.effect("keeps no process waiting once it is at its end", () =>
+  it.scoped("keeps no process waiting once it is at its end", () =>
     Effect.gen(function*() {
-      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
-      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      yield* fakeTimers
       const source = new MockClient.Source()
       const body = bodyOf(source.response)
       body.linger()
@@ -82,19 +82,18 @@ describe("Body", () => {
       assert.strictEqual(vi.getTimerCount(), 0)
       body.linger()
       assert.strictEqual(vi.getTimerCount(), 0)
-    }).pipe(Effect.scoped))
+    }))
 
-  it.effect("is closed if it is not at its end within 250 ms", () =>
+  it.scoped("is closed if it is not at its end within 250 ms", () =>
     Effect.gen(function*() {
-      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
-      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      yield* fakeTimers
       const source = new MockClient.Source()
       bodyOf(source.response).linger()
       vi.advanceTimersByTime(249)
       assert.isFalse(source.isCancelled)
       vi.advanceTimersByTime(1)
       assert.isTrue(source.isCancelled)
-    }).pipe(Effect.scoped))
+    }))
 
   it.effect("that has a chunk which is no bytes is closed", () =>
     Effect.gen(function*() {
