@@ -223,10 +223,10 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       })
     })
 
-    const checkSession = (token: string, now: number): Effect.Effect<void, ErrorAnswer> => {
+    const sessionError = (token: string, now: number): ErrorAnswer | undefined => {
       switch (store.statusOf(token, now)) {
         case "good":
-          return Effect.void
+          return undefined
         case "spent":
           return new ErrorAnswer({ code: 403, msg: "the session is used up" })
         case "unknown":
@@ -239,11 +239,14 @@ const routes = (settings: ServerSettings.ServerSettings) =>
       if (token === undefined) {
         return yield* new ErrorAnswer({ code: 401, msg: "an authorization header with a bearer token is required" })
       }
-      yield* checkSession(token, yield* Clock.currentTimeMillis)
+      const early = sessionError(token, yield* Clock.currentTimeMillis)
+      if (early !== undefined) return yield* early
       const body = yield* readJson(request, Protocol.TextRequest, bodies)
       const now = yield* Clock.currentTimeMillis
-      // While the body was being read, others may have used up the session, or it may have expired.
-      yield* checkSession(token, now)
+      // While the body was being read, others may have used up the session, or it may have expired. There must be no
+      // other effect between this and `accept`, where the fiber may yield to them.
+      const late = sessionError(token, now)
+      if (late !== undefined) return yield* late
       const streamToken = store.accept(token, toResponderRequest(body), now)
       if (streamToken === undefined) {
         return yield* new ErrorAnswer({ code: 429, msg: "too many replies are waiting or running" })
@@ -254,24 +257,25 @@ const routes = (settings: ServerSettings.ServerSettings) =>
     const stream = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       const token = (yield* HttpServerRequest.ParsedSearchParams)["token"]
       if (typeof token !== "string") return yield* new ErrorAnswer({ code: 400, msg: "a token is required" })
-      if (freeReplies <= 0) return yield* new ErrorAnswer({ code: 429, msg: "too many replies are running" })
-      // For the whole request, and not only from when the reply begins: many may arrive before one begins.
+      const now = yield* Clock.currentTimeMillis
+      // For the whole request, and not only from when the reply begins: many may arrive before one begins. The limit is
+      // checked in the same step, or all that yield between would pass.
       const asked = yield* Effect.acquireRelease(
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.suspend(() => {
+          if (freeReplies <= 0) return new ErrorAnswer({ code: 429, msg: "too many replies are running" })
           const asked = store.redeem(token, now)
-          if (asked !== undefined) freeReplies--
-          return asked
+          if (asked === undefined) {
+            return new ErrorAnswer({ code: 403, msg: "the token is unknown, was used, or has expired" })
+          }
+          freeReplies--
+          return Effect.succeed(asked)
         }),
         (asked) =>
           Effect.sync(() => {
-            if (asked === undefined) return
             freeReplies++
             store.release(asked)
           })
       )
-      if (asked === undefined) {
-        return yield* new ErrorAnswer({ code: 403, msg: "the token is unknown, was used, or has expired" })
-      }
       // Its scope may be closed when the body begins.
       const requestContext = Context.omit(Scope.Scope)(yield* Effect.context<never>())
       // The server's own span, which is disabled, would have joined the client's trace.

@@ -13,9 +13,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Mailbox from "effect/Mailbox"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Take from "effect/Take"
 import * as Tracer from "effect/Tracer"
 import type { Fault } from "../GPTalkTest.js"
 
@@ -69,16 +70,23 @@ const connectionReset = () => networkError("ECONNRESET", "connection reset")
 
 /**
  * In a fiber of its own, one piece ahead of its reader. The end of the server interrupts it and waits for it; the fiber
- * that reads the answer may be what ends the server.
+ * that reads the answer may be what ends the server, so the queue has room for the end even when nobody reads.
+ *
+ * A `Mailbox` would do with less, but loses a piece that is offered while its reader yields between two steps.
  */
 const inOwnFiber = <A, E>(body: Stream.Stream<A, E>): Stream.Stream<A, Error> =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const mailbox = yield* Mailbox.make<A, Error>(0)
-    yield* Effect.interruptible(Stream.runForEach(body, (piece) => mailbox.offer(piece))).pipe(
-      Effect.onExit((exit) => Exit.isSuccess(exit) ? mailbox.end : mailbox.fail(connectionReset())),
+    const queue = yield* Queue.unbounded<Take.Take<A, Error>>()
+    const taken = yield* Effect.makeSemaphore(0)
+    const write = (piece: A) => Effect.zipRight(Queue.offer(queue, Take.of(piece)), taken.take(1))
+    yield* Effect.interruptible(Stream.runForEach(body, write)).pipe(
+      Effect.onExit((exit) => Queue.offer(queue, Exit.isSuccess(exit) ? Take.end : Take.fail(connectionReset()))),
       Effect.forkScoped
     )
-    return Mailbox.toStream(mailbox)
+    return Stream.fromQueue(queue, { maxChunkSize: 1 }).pipe(
+      Stream.tap(() => taken.release(1)),
+      Stream.flattenTake
+    )
   }))
 
 const toAnswer = ({ body, headers, status }: HttpServerResponse.HttpServerResponse): Answer => ({

@@ -115,6 +115,8 @@ export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockCli
     Effect.gen(function*() {
       const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : undefined
       const step = stepOf(url)
+      const at = yield* Clock.currentTimeMillis
+      // Nothing between this and the record yields to other requests.
       const index = step === undefined ? 0 : of(step).length
       const received: Received = {
         step,
@@ -122,7 +124,7 @@ export const make = (handlers: { readonly [K in Step]?: Handler } = {}): MockCli
         url,
         headers: request.headers,
         body: body === undefined ? undefined : JSON.parse(body) as Record<string, unknown>,
-        at: yield* Clock.currentTimeMillis,
+        at,
         signal
       }
       requests.push(received)
