@@ -20,9 +20,9 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
-import { type GPTalkError, TimeoutError } from "./GPTalkError.js"
+import { AuthenticationError, type GPTalkError, TimeoutError } from "./GPTalkError.js"
 import { randomHex } from "./internal/random.js"
-import { isRefusal } from "./internal/refusal.js"
+import { isMarked } from "./internal/refusal.js"
 import * as Secrets from "./internal/secrets.js"
 import * as Sessions from "./internal/sessions.js"
 import * as Settings from "./internal/settings.js"
@@ -50,8 +50,8 @@ export interface Service {
    * Runs `use` with the token of a session that has a use left. If there is no such session, it logs in first.
    *
    * The use is reserved before `use` runs, kept when it succeeds, and given back when it fails or is interrupted. When
-   * `use` fails because the service refused the session (`GPTalkError.AuthenticationError`), the session is dropped for
-   * all callers, and `use` runs once more, with a session whose login began later.
+   * `use` fails because the service refused the session (see `isRefusal`), the session is dropped for all callers, and
+   * `use` runs once more, with a session whose login began later.
    *
    * Fails as `use` does, or with the error of a login, which `Auth` does not retry. A failed login fails all callers
    * that wait for it; the next caller logs in anew.
@@ -125,6 +125,16 @@ export interface Options {
 export class Fingerprint extends Context.Reference<Fingerprint>()("effect-gptalk/Auth/Fingerprint", {
   defaultValue: (): Effect.Effect<string> => Effect.sync(() => randomHex(16))
 }) {}
+
+/**
+ * Whether an error says that the service refused the session: an `AuthenticationError`, or another error of `text` that
+ * this package has marked as a refusal, since a service may also answer a spent session with a 2xx response without
+ * `data`. For an `Auth` of your own.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRefusal = (error: unknown): boolean => isMarked(error) || error instanceof AuthenticationError
 
 /**
  * Makes the service. Its logins run in the scope of this effect, not in a call's: once that is closed, a call that

@@ -1,5 +1,5 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as Auth from "effect-gptalk/Auth"
 import * as GPTalk from "effect-gptalk/GPTalk"
 import { used } from "./utils/auths.js"
@@ -72,10 +72,30 @@ describe("Auth, refused by text", () => {
     }).pipe(provideAll(client))
   })
 
+  it.effect.each([
+    ["401", () => new Response(null, { status: 401 })],
+    ["200 without data", () => MockClient.json({})]
+  ] as const)("%s is known to an Auth of one's own by isRefusal", ([_, response]) => {
+    const client = MockClient.make({ text: refusing(response) })
+    const [first, second] = ["session-token-0", "session-token-1"].map((token) => Redacted.make(token))
+    const own = Auth.Auth.of({
+      withToken: (use) => Effect.catchIf(use(first!), Auth.isRefusal, () => use(second!)),
+      status: Effect.succeedNone
+    })
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* ask, "Hello!")
+      assert.deepStrictEqual(authorization(client), ["0", "1"])
+    }).pipe(
+      Effect.provide(GPTalk.layerWithoutAuth().pipe(Layer.provide([client.layer, Layer.succeed(Auth.Auth, own)])))
+    )
+  })
+
   it.effect("an answer whose data has the wrong shape is no refusal", () => {
     const client = MockClient.make({ text: () => MockClient.json({ data: { token: 1 } }) })
     return Effect.gen(function*() {
-      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProtocolError", step: "text" })
+      const error = yield* Effect.flip(ask)
+      assert.deepInclude(error, { _tag: "ProtocolError", step: "text" })
+      assert.isFalse(Auth.isRefusal(error))
       assert.strictEqual(client.count("login"), 1)
     }).pipe(provideAll(client))
   })
