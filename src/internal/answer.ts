@@ -37,7 +37,7 @@ export type Decode<A> = (json: unknown) => Either.Either<A, ParseResult.ParseErr
  * second, or half of the response timeout if that is shorter.
  */
 const errorBodyTimeout = (timeout: Duration.Duration): Duration.Duration =>
-  Duration.min(Duration.seconds(1), Duration.times(timeout, 0.5))
+  Duration.millis(Math.min(1000, Duration.toMillis(timeout) / 2))
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
 
