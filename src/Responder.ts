@@ -18,18 +18,18 @@ import * as Stream from "effect/Stream"
 export class Responder extends Context.Tag("effect-gptalk/Responder")<Responder, Service>() {}
 
 /**
- * A function from a request to the deltas of its reply.
+ * A function from a request to the deltas of its reply, which may fail with `E`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Service {
+export interface Service<out E = unknown> {
   /**
    * The deltas of the reply; empty ones are skipped. A failure or a defect ends the reply with an error frame that does
    * not say why, and the server logs the cause. A finalizer within the stream that dies may cut the reply off without
    * that frame. When the client disconnects, the stream is interrupted.
    */
-  readonly respond: (request: Request) => Stream.Stream<string, unknown>
+  readonly respond: (request: Request) => Stream.Stream<string, E>
 }
 
 /**
@@ -77,7 +77,7 @@ export interface Request {
  *   Effect.map(Database, (database) => Responder.make(({ prompt }) => database.find(prompt)))
  * )
  */
-export const make = (respond: Service["respond"]): Service => Responder.of({ respond })
+export const make = <E>(respond: (request: Request) => Stream.Stream<string, E>): Service<E> => ({ respond })
 
 /** Every frame repeats the text, so the number of deltas is bounded: a longer prompt is echoed in longer pieces. */
 const maxPieces = 200
@@ -95,7 +95,7 @@ const pieces = (text: string): ReadonlyArray<string> => {
  * @since 0.1.0
  * @category constructors
  */
-export const echo: Service = make(({ prompt }) => Stream.fromIterable(pieces(`You said: ${prompt}`)))
+export const echo: Service<never> = make(({ prompt }) => Stream.fromIterable(pieces(`You said: ${prompt}`)))
 
 /**
  * A layer from a responder that needs no services. With services, use `Layer.effect`: see `make`.

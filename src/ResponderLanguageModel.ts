@@ -68,7 +68,11 @@ export class ModelError extends Schema.TaggedError<ModelError>("GPTalkModelError
  *     ))
  * )
  */
-export const fromLanguageModel: Effect.Effect<Responder.Service, never, LanguageModel.LanguageModel> = Effect.map(
+export const fromLanguageModel: Effect.Effect<
+  Responder.Service<ModelError>,
+  never,
+  LanguageModel.LanguageModel
+> = Effect.map(
   LanguageModel.LanguageModel,
   (model) => Responder.make((request) => toDeltas(model.streamText({ prompt: toPrompt(request) })))
 )

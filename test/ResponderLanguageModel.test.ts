@@ -131,6 +131,15 @@ describe("ResponderLanguageModel", () => {
         assert.deepStrictEqual(yield* collect(parts), { deltas: ["Hi"], end: "Failure" })
       }))
 
+    it.effect("fails by a ModelError, and nothing else, to those who compose it", () =>
+      Effect.gen(function*() {
+        const responder = yield* makeResponder(() => Stream.fail(failure))
+        const recovered: Stream.Stream<string> = responder.respond(request).pipe(
+          Stream.catchTag("ModelError", ({ reason }) => Stream.make(reason))
+        )
+        assert.deepStrictEqual([...yield* Stream.runCollect(recovered)], ["Test.streamText failed (UnknownError)"])
+      }))
+
     it.effect("fails when the model gave up", () =>
       Effect.gen(function*() {
         assert.deepStrictEqual(
