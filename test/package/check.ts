@@ -9,7 +9,7 @@ import { join } from "node:path"
 import * as Bundle from "./bundle.js"
 import { coreModules, corePeers, peersOf, publicModules, root } from "./modules.js"
 import type { Project } from "./project.js"
-import { install, run, tool } from "./project.js"
+import { install, oldest, run, tool } from "./project.js"
 import { finish, insist, verify } from "./report.js"
 
 const name = "effect-gptalk"
@@ -102,6 +102,15 @@ const closed = async (project: Project): Promise<string> => {
   return paths.join(", ")
 }
 
+const runs = async (project: Project): Promise<void> => {
+  await project.write("modules.ts", importing(modulesWith(corePeers)))
+  await project.copy("test/package/programs/core.ts")
+  await project.typeCheck({}, "modules.ts", "core.ts")
+  await project.node("out/modules.js")
+  const said = await project.node("out/core.js")
+  insist(said === "Hello\n, program\n", `The program said ${JSON.stringify(said)}.`)
+}
+
 const core = async (directory: string, tarball: string): Promise<void> => {
   let project!: Project
   await verify("installs with the core's peers alone", async () => {
@@ -118,14 +127,7 @@ const core = async (directory: string, tarball: string): Promise<void> => {
       insist(more.length === 0, `${module} imports ${more.join()}.`)
     }
   })
-  await verify("type-checks, libraries too, and runs", async () => {
-    await project.write("modules.ts", importing(modulesWith(corePeers)))
-    await project.copy("test/package/programs/core.ts")
-    await project.typeCheck({}, "modules.ts", "core.ts")
-    await project.node("out/modules.js")
-    const said = await project.node("out/core.js")
-    insist(said === "Hello\n, program\n", `The program said ${JSON.stringify(said)}.`)
-  })
+  await verify("type-checks, libraries too, and runs", () => runs(project))
   await verify("keeps its inside to itself", () => closed(project))
   const barrel = `export * from "${name}"`
   await verify("bundles for the browser", () => Bundle.forBrowser(directory, barrel))
@@ -136,6 +138,12 @@ const core = async (directory: string, tarball: string): Promise<void> => {
   })
   await verify("size of the core's own code", () => Bundle.ownSize(directory, barrel))
 }
+
+const withOldestPeers = (directory: string, tarball: string): Promise<void> =>
+  verify("type-checks and runs with the oldest peers that it allows", async () => {
+    await runs(await install(directory, tarball, corePeers, oldest))
+    return corePeers.map((peer) => `${peer} ${oldest(peer)}`).join(", ")
+  })
 
 const withLanguageModel = async (directory: string, tarball: string): Promise<void> => {
   const peers = [...corePeers, "@effect/ai"]
@@ -187,6 +195,7 @@ try {
       return `${entrypoints.length} entry points`
     })
     await core(join(directory, "core"), tarball)
+    await withOldestPeers(join(directory, "oldest"), tarball)
     await withLanguageModel(join(directory, "ai"), tarball)
     await withNode(join(directory, "node"), tarball)
   }

@@ -26,6 +26,7 @@ const lock: { readonly packages: Readonly<Record<string, { readonly version: str
   await readFile(`${root}package-lock.json`, "utf8")
 )
 
+/** The version of the lock file. */
 const locked = (name: string): string => lock.packages[`node_modules/${name}`]!.version
 
 /** What npm adds by itself, as peers of peers, stays at the lock file's versions too. */
@@ -34,6 +35,13 @@ const overrides = (direct: ReadonlyArray<string>) =>
     .map((path) => path.replace("node_modules/", ""))
     .filter((name) => /^@effect\/[\w-]+$/.test(name) && !direct.includes(name))
     .map((name) => [name, locked(name)])
+
+const { peerDependencies }: { readonly peerDependencies: Readonly<Record<string, string>> } = JSON.parse(
+  await readFile(`${root}package.json`, "utf8")
+)
+
+/** The oldest version of a peer that the package allows. */
+export const oldest = (name: string): string => peerDependencies[name]!.replace("^", "")
 
 export interface Project {
   readonly directory: string
@@ -50,7 +58,8 @@ export interface Project {
 export const install = async (
   directory: string,
   tarball: string,
-  dependencies: ReadonlyArray<string>
+  dependencies: ReadonlyArray<string>,
+  versionOf: (name: string) => string = locked
 ): Promise<Project> => {
   await mkdir(directory, { recursive: true })
   const write = (file: string, text: string) => writeFile(join(directory, file), text)
@@ -60,7 +69,7 @@ export const install = async (
     type: "module",
     dependencies: {
       "effect-gptalk": `file:${tarball}`,
-      ...Object.fromEntries(dependencies.map((name) => [name, locked(name)]))
+      ...Object.fromEntries(dependencies.map((name) => [name, versionOf(name)]))
     },
     overrides: Object.fromEntries(overrides(dependencies))
   }

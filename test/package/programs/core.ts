@@ -5,15 +5,22 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { GPTalk, type GPTalkError, Protocol } from "effect-gptalk"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+
+let isBusy = true
 
 const answer = (path: string): Response => {
   switch (path) {
     case Protocol.paths.login:
       return Response.json({ data: { token: "session", expires_at: 4e9 } })
     case Protocol.paths.text:
+      if (isBusy) {
+        isBusy = false
+        return new Response("busy", { status: 503, headers: { "retry-after": "0" } })
+      }
       return Response.json({ data: { token: "stream" } })
     default:
       return new Response(
@@ -34,4 +41,7 @@ const program: Effect.Effect<void, GPTalkError.GPTalkError, GPTalk.GPTalk> = GPT
   Stream.runForEach((delta) => Effect.sync(() => console.log(delta)))
 )
 
-await Effect.runPromise(Effect.provide(program, GPTalk.layer().pipe(Layer.provide(HttpClientMock))))
+// A response timeout in nanoseconds, which Effect keeps apart from whole milliseconds.
+const GPTalkLive = GPTalk.layer({ timeouts: { response: Duration.seconds(1.005) } })
+
+await Effect.runPromise(Effect.provide(program, GPTalkLive.pipe(Layer.provide(HttpClientMock))))
