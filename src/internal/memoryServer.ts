@@ -72,7 +72,8 @@ const connectionReset = () => networkError("ECONNRESET", "connection reset")
  * In a fiber of its own, one piece ahead of its reader. The end of the server interrupts it and waits for it; the fiber
  * that reads the answer may be what ends the server, so the queue has room for the end even when nobody reads.
  *
- * A `Mailbox` would do with less, but loses a piece that is offered while its reader yields between two steps.
+ * A `Mailbox` would need no semaphore, but its reader yields between looking for a piece and waiting for one: a piece
+ * that is offered just then is seen by nobody.
  */
 const inOwnFiber = <A, E>(body: Stream.Stream<A, E>): Stream.Stream<A, Error> =>
   Stream.unwrapScoped(Effect.gen(function*() {
