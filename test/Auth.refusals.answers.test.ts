@@ -72,10 +72,12 @@ describe("Auth, refused by text", () => {
     }).pipe(provideAll(client))
   })
 
-  it.effect.each([
-    ["401", () => new Response(null, { status: 401 })],
-    ["200 without data", () => MockClient.json({})]
-  ] as const)("%s is known to an Auth of one's own by isRefusal", ([_, response]) => {
+  it.effect.each(
+    [
+      ["401", () => new Response(null, { status: 401 })],
+      ["200 without data", () => MockClient.json({})]
+    ] as const
+  )("%s is known to an Auth of one's own by isRefusal", ([_, response]) => {
     const client = MockClient.make({ text: refusing(response) })
     const [first, second] = ["session-token-0", "session-token-1"].map((token) => Redacted.make(token))
     const own = Auth.Auth.of({
