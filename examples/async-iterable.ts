@@ -18,7 +18,10 @@ const aborted = (signal: AbortSignal) =>
     return Effect.sync(() => signal.removeEventListener("abort", fail))
   })
 
-/** A `break` or a `throw` in the loop closes the connection, as does the signal; a failed reply is thrown. */
+/**
+ * A failed reply is thrown. A `break` or a `throw` in the loop closes the connection, as does the signal when the loop
+ * waits for a delta.
+ */
 const ask = (prompt: string, signal: AbortSignal): Promise<AsyncIterable<string>> =>
   GPTalk.streamText({ prompt }).pipe(
     Stream.interruptWhen(aborted(signal)),

@@ -209,7 +209,7 @@ export const make = Effect.fnUntraced(function*(
  * Nothing is sent until the stream runs, and each run sends its own requests.
  *
  * To try again after a failure, retry the effect that consumes the stream. `Stream.retry` resets its schedule at each
- * first delta, as `Stream.withExecutionPlan` does its `attempts`: neither gives up on a reply that always breaks off.
+ * first delta, as does `Stream.withExecutionPlan`: neither gives up on a reply that always breaks off.
  *
  * @since 0.1.0
  * @category accessors

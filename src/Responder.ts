@@ -77,7 +77,12 @@ export interface Request {
  *   Effect.map(Database, (database) => Responder.make(({ prompt }) => database.find(prompt)))
  * )
  */
-export const make = <E>(respond: (request: Request) => Stream.Stream<string, E>): Service<E> => ({ respond })
+export const make = <S extends Stream.Stream<string, unknown>>(
+  respond: (request: Request) => S
+): Service<Stream.Stream.Error<S>> => ({
+  // The branches of a function may fail differently: then `S` is a union of streams, and not a stream of the union.
+  respond: respond as (request: Request) => Stream.Stream<string, Stream.Stream.Error<S>>
+})
 
 /** Every frame repeats the text, so the number of deltas is bounded: a longer prompt is echoed in longer pieces. */
 const maxPieces = 200

@@ -41,6 +41,14 @@ describe("Responder", () => {
       assert.deepStrictEqual([...deltas], ["gpt-3.5-turbo", "Hi"])
     }))
 
+  it.effect("make takes a function whose branches fail differently", () =>
+    Effect.gen(function*() {
+      const responder: Responder.Service<"empty" | "long"> = Responder.make(({ prompt }) =>
+        prompt === "" ? Stream.fail("empty" as const) : Stream.fail("long" as const)
+      )
+      assert.strictEqual(yield* Effect.flip(Stream.runDrain(responder.respond(request("Hi")))), "long")
+    }))
+
   it.effect("layerEcho is the echo", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* Responder.Responder, Responder.echo)
